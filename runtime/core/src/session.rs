@@ -107,6 +107,8 @@ pub enum LoadError {
     },
     /// The model has weights stored as f16, which this session does not support.
     MissingF16,
+    /// The model has f32 layers with weights stored as i8, which this session does not support.
+    MissingI8Weights,
     /// The model has operators that run in groups, which this session does not support.
     MissingGroups,
     /// An inference costs more than the limit allows.
@@ -140,6 +142,9 @@ impl fmt::Display for LoadError {
                 write!(f, "the model has {} weights, which this program was built without", block.name())
             }
             Self::MissingF16 => f.write_str("the model has f16 weights, which this program was built without"),
+            Self::MissingI8Weights => {
+                f.write_str("the model has f32 layers with i8 weights, which this program was built without")
+            }
             Self::MissingGroups => f.write_str(
                 "the model was compiled with --patch: it has groups of operators, which this program was built without",
             ),
@@ -244,6 +249,9 @@ impl<'m, O: Ops> Session<'m, O> {
         }
         if missing.has_f16() {
             return Err(LoadError::MissingF16);
+        }
+        if missing.has_i8_weights() {
+            return Err(LoadError::MissingI8Weights);
         }
         if missing.has_groups() {
             return Err(LoadError::MissingGroups);

@@ -9,8 +9,12 @@ const F16: u16 = 1;
 /// The flag of groups of operators.
 const GROUPS: u16 = 2;
 
-/// The set of kernels that a model needs, or that a session supports: operators, types of block-quantized weights, and
-/// weights stored as f16; and whether it runs operators in groups. What is outside a session's set is not linked.
+/// The flag of f32 layers with weights stored as i8.
+const I8_WEIGHTS: u16 = 4;
+
+/// The set of kernels that a model needs, or that a session supports: operators, types of block-quantized weights,
+/// weights stored as f16, and as i8 in f32 layers; and whether it runs operators in groups. What is outside a session's
+/// set is not linked.
 ///
 /// ```
 /// use tealight_format::ops::BlockType;
@@ -44,7 +48,7 @@ impl OpSet {
     pub const EMPTY: Self = Self { codes: [0; _], blocks: 0, flags: 0 };
 
     /// Every operator, with weights of every type.
-    pub const ALL: Self = Self::of(OpCode::ALL).with_blocks(BlockType::ALL).with_f16().with_groups();
+    pub const ALL: Self = Self::of(OpCode::ALL).with_blocks(BlockType::ALL).with_f16().with_i8_weights().with_groups();
 
     /// The operators of int8 networks: none computes in f32 but the conversions at a network's ends. None runs in a
     /// group: see [`with_groups`](Self::with_groups).
@@ -99,7 +103,7 @@ impl OpSet {
         set
     };
 
-    /// The set of these operators, with weights as f32 or int8.
+    /// The set of these operators, with weights as f32 in f32 layers and as int8 in int8 layers.
     pub const fn of(codes: &[OpCode]) -> Self {
         let (mut set, mut i) = (Self::EMPTY, 0);
         while i < codes.len() {
@@ -124,6 +128,13 @@ impl OpSet {
     #[must_use]
     pub const fn with_f16(mut self) -> Self {
         self.flags |= F16;
+        self
+    }
+
+    /// The same set, and f32 layers with weights stored as i8.
+    #[must_use]
+    pub const fn with_i8_weights(mut self) -> Self {
+        self.flags |= I8_WEIGHTS;
         self
     }
 
@@ -183,6 +194,11 @@ impl OpSet {
     /// Whether it contains weights stored as f16.
     pub const fn has_f16(&self) -> bool {
         self.flags & F16 != 0
+    }
+
+    /// Whether it contains f32 layers with weights stored as i8.
+    pub const fn has_i8_weights(&self) -> bool {
+        self.flags & I8_WEIGHTS != 0
     }
 
     /// Whether it contains operators that run in groups.
@@ -306,7 +322,11 @@ mod tests {
             let other = ["F32", "Block", "Positions"].iter().any(|end| code.name().ends_with(end));
             assert_eq!(OpSet::INT8.has(code), !other, "{}", code.name());
         }
-        assert!(!OpSet::INT8.has_f16() && OpSet::INT8.without(OpSet::ALL).is(&OpSet::EMPTY));
+        assert!(
+            !OpSet::INT8.has_f16()
+                && !OpSet::INT8.has_i8_weights()
+                && OpSet::INT8.without(OpSet::ALL).is(&OpSet::EMPTY)
+        );
     }
 
     #[test]
@@ -339,6 +359,8 @@ mod tests {
         }
         let bytes = PlanHeader { op_set: OpSet::EMPTY.with_f16(), ..COUNTS }.emit();
         assert_eq!(bytes[60..], [0, 0, 1, 0]);
+        let bytes = PlanHeader { op_set: OpSet::EMPTY.with_i8_weights(), ..COUNTS }.emit();
+        assert_eq!(bytes[60..], [0, 0, 4, 0]);
     }
 
     #[test]

@@ -2,11 +2,15 @@
 
 use proptest::prelude::*;
 use safetensors::SafeTensors;
-use tealight_format::ops::{ActivationRange, Copy, FullyConnectedF32, Function, Lookup, LstmF32, Mul, Multiplier};
+use tealight_format::ops::{
+    ActivationRange, Copy, FullyConnectedF32, Function, GatherF32, Lookup, LstmF32, Mul, Multiplier,
+};
 use tealight_format::{
     DType, HeaderFault, MAX_LIVE, Model, ModelError, OUTPUT, OpCode, OpFault, OpSet, Operator, Place, ValueFault,
 };
-use tealight_testing::build::{self, Parts, arena, op_at, overlapping, plan_at, relu, value_at, with_header};
+use tealight_testing::build::{
+    self, Parts, arena, neurons_of_bytes, op_at, overlapping, plan_at, relu, value_at, with_header,
+};
 
 fn error(file: &[u8]) -> ModelError {
     Model::parse(file).expect_err("the file must be refused")
@@ -454,6 +458,76 @@ fn the_operator_set_must_be_that_of_the_operators() {
     let record = op_at(&file, 3, 0);
     let fault = OpFault::UnknownOperator;
     assert_eq!(error(&with_byte(file, record, 100)), ModelError::Op { op: 0, fault });
+}
+
+/// [`neurons_of_bytes`] with the channels that are given.
+fn neurons_with(channels: Option<(DType, &[u32])>) -> Parts {
+    let mut parts = neurons_of_bytes();
+    match channels {
+        Some((dtype, dims)) => {
+            let count = dims.iter().product::<u32>() * dtype.size();
+            parts.constants[0] = ("channels", dtype, dims.to_vec(), vec![0; count as usize]);
+        }
+        None => parts.ops[0].inputs[2] = None,
+    }
+    parts
+}
+
+#[test]
+fn i8_weights_of_f32_layers_have_a_scale_and_a_bias_for_each_channel() {
+    let file = neurons_of_bytes().file();
+    let set = Model::parse(&file).unwrap().op_set();
+    assert_eq!(set, OpSet::of(&[OpCode::FullyConnectedF32]).with_i8_weights());
+    // Bit 2 of byte 14 of the set; a reader that does not know it refuses the file.
+    let at = plan_at(&file) + 48 + 14;
+    assert_eq!(file[at], 4);
+    for set in [0, 1, 5, 12] {
+        assert_eq!(error(&with_byte(file.clone(), at, set)), ModelError::OpSet, "{set}");
+    }
+    let refused = |channels, fault| {
+        assert_eq!(error(&neurons_with(channels).file()), ModelError::Op { op: 0, fault }, "{channels:?}");
+    };
+    refused(None, OpFault::Inputs);
+    for dims in [&[2][..], &[4], &[1, 2], &[3, 2], &[2, 1], &[2, 3], &[2, 2, 1], &[1, 2, 2]] {
+        refused(Some((DType::F32, dims)), OpFault::Shape { operand: 2 });
+    }
+    for dtype in [DType::I32, DType::F16, DType::I8] {
+        refused(Some((dtype, &[2, 2])), OpFault::Type { operand: 2 });
+    }
+}
+
+#[test]
+fn i8_weights_and_their_channels_must_be_constants() {
+    // The model's input in the place of either.
+    for (k, operand) in [(1, 1), (2, 2)] {
+        let mut parts = neurons_of_bytes();
+        let dtype = if k == 1 { DType::I8 } else { DType::F32 };
+        parts.values.insert(1, build::value(Place::Arena, dtype, &[2, 2], 32, (0, 0)));
+        parts.inputs = 2;
+        parts.outputs = vec![4];
+        parts.ops[0].output = 4;
+        parts.ops[0].inputs[k] = Some(3);
+        assert_eq!(error(&parts.file()), ModelError::Op { op: 0, fault: OpFault::Place { operand } });
+    }
+}
+
+#[test]
+fn recurrent_weights_and_tables_are_not_i8() {
+    let mut parts = Parts {
+        constants: vec![("table", DType::F32, vec![4, 2], vec![0; 32])],
+        values: vec![
+            build::value(Place::Arena, DType::I32, &[1], 0, (0, 0)),
+            build::value(Place::Arena, DType::F32, &[2], 16, (0, 1)),
+        ],
+        inputs: 1,
+        outputs: vec![2],
+        ..Parts::default()
+    };
+    parts.op(Operator::GatherF32(GatherF32), &[Some(1), Some(0)], 2, None);
+    Model::parse(&parts.file()).unwrap();
+    parts.constants[0] = ("table", DType::I8, vec![4, 2], vec![0; 8]);
+    let fault = OpFault::Type { operand: 1 };
+    assert_eq!(error(&parts.file()), ModelError::Op { op: 0, fault });
 }
 
 #[test]

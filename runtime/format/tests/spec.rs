@@ -11,7 +11,7 @@ const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/SPEC.md");
 const START: &str = "<!-- Made from the operators themselves";
 const END: &str = "<!-- End of what is made. -->";
 
-/// The table of operators, and the list of those that accept F16 weights.
+/// The table of operators, and the lists of those that accept F16 and I8 weights.
 fn made() -> String {
     let mut made = String::from(
         "| code | operator | inputs | attribute words | rows | cost of a row |\n|--:|---|---|---|---|---|\n",
@@ -26,10 +26,17 @@ fn made() -> String {
         }
         made.push('\n');
     }
-    let halves = OpCode::ALL.iter().filter(|code| code.inputs().iter().any(|input| input.role == Role::FloatWeights));
-    let halves: Vec<String> = halves.map(|code| (*code as u8).to_string()).collect();
-    let (last, others) = halves.split_last().unwrap();
-    write!(made, "\nWeights of {} and {last} may be F16 instead of F32.\n", others.join(", ")).unwrap();
+    let with = |roles: &[Role]| {
+        let has = |code: &&OpCode| code.inputs().iter().any(|input| roles.contains(&input.role));
+        let codes: Vec<String> = OpCode::ALL.iter().filter(has).map(|code| (*code as u8).to_string()).collect();
+        let (last, others) = codes.split_last().unwrap();
+        format!("{} and {last}", others.join(", "))
+    };
+    let (halves, bytes) = (with(&[Role::FloatWeights, Role::ChannelWeights]), with(&[Role::ChannelWeights]));
+    write!(made, "\nWeights of {halves} may be F16 instead of F32. Those of {bytes} may also be I8:\n").unwrap();
+    made.push_str(
+        "input 2 is then present, and is channels F32 `[O, 2]`, the scale and the bias of each output channel.\n",
+    );
     made
 }
 

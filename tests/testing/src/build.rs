@@ -1,6 +1,6 @@
 //! Writes small model files by hand, independently of the compiler.
 
-use tealight_format::ops::{ActivationRange, AddSub, Conv2d, Function, Lookup, Multiplier};
+use tealight_format::ops::{ActivationRange, AddSub, Conv2d, FullyConnectedF32, Function, Lookup, Multiplier};
 use tealight_format::{
     DType, Kind, OP_RECORD, Op, OpSet, Operands, Operator, PLAN_HEADER, Place, PlanHeader, Quantization, Shape,
     VALUE_RECORD, Value, align16,
@@ -62,12 +62,13 @@ impl Parts {
             if let Some(block) = op.operator.block_type() {
                 set = set.with_blocks(&[block]);
             }
-            let is_f16 = |k: usize| {
+            for k in op.operator.weight_inputs() {
                 let constant = op.input(k).and_then(|i| self.constants.get(usize::from(i)));
-                constant.is_some_and(|(_, dtype, ..)| *dtype == DType::F16)
-            };
-            if op.operator.weight_inputs().any(is_f16) {
-                set = set.with_f16();
+                match constant.map(|(_, dtype, ..)| *dtype) {
+                    Some(DType::F16) => set = set.with_f16(),
+                    Some(DType::I8) => set = set.with_i8_weights(),
+                    _ => {}
+                }
             }
         }
         set
@@ -261,5 +262,23 @@ pub fn overlapping() -> Parts {
         activation: ActivationRange::FULL,
     };
     parts.op(Operator::Add(add), &[Some(4), Some(3)], 6, Some(7));
+    parts
+}
+
+/// Two neurons of two f32 inputs, with weights 1, 2 and 3, 4 as i8, scales 0.5 and 2, biases 1 and -1.
+pub fn neurons_of_bytes() -> Parts {
+    let f32_value = |dims: &[u32], offset, live| value(Place::Arena, DType::F32, dims, offset, live);
+    let mut parts = Parts {
+        constants: vec![
+            ("channels", DType::F32, vec![2, 2], [0.5f32, 1.0, 2.0, -1.0].map(f32::to_le_bytes).concat()),
+            ("weights", DType::I8, vec![2, 2], vec![1, 2, 3, 4]),
+        ],
+        values: vec![f32_value(&[2], 0, (0, 0)), f32_value(&[2], 16, (0, 1))],
+        inputs: 1,
+        outputs: vec![3],
+        ..Parts::default()
+    };
+    let layer = FullyConnectedF32 { activation: [f32::NEG_INFINITY, f32::INFINITY] };
+    parts.op(Operator::FullyConnectedF32(layer), &[Some(2), Some(1), Some(0)], 3, None);
     parts
 }

@@ -5,7 +5,7 @@ use crate::execute::Call;
 use crate::linked::{Linked, Ops};
 use tealight_format::ops;
 use tealight_kernels as kernels;
-use tealight_kernels::float;
+use tealight_kernels::float::{self, Finish};
 
 pub(super) fn conv2d<O: Ops>(op: &ops::Conv2d, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.target());
@@ -45,8 +45,10 @@ pub(super) fn conv2d_f32<O: Ops>(op: &ops::Conv2dF32, mut call: Call<'_>) {
         groups: groups(input, weights),
         activation: op.activation,
     };
-    let (x, bias) = (call.f32s(0), call.f32s(2));
-    with_weights!(O, call, W => float::conv2d::<W>(&p, call.rows.clone(), x, call.slice(1), bias, call.out()));
+    let (x, channels) = (call.f32s(0), call.f32s(2));
+    with_channel_weights!(O, call, W => {
+        float::conv2d::<W>(&p, call.rows.clone(), x, call.slice(1), Finish::of(channels), call.out());
+    });
 }
 
 pub(super) fn depthwise_conv2d_f32<O: Ops>(op: &ops::DepthwiseConv2dF32, mut call: Call<'_>) {
@@ -57,6 +59,8 @@ pub(super) fn depthwise_conv2d_f32<O: Ops>(op: &ops::DepthwiseConv2dF32, mut cal
         window: op.0.window2d(&weights.shape()),
         activation: op.0.activation,
     };
-    let (x, bias) = (call.f32s(0), call.f32s(2));
-    with_weights!(O, call, W => float::depthwise_conv2d::<W>(&p, call.rows.clone(), x, call.slice(1), bias, call.out()));
+    let (x, channels) = (call.f32s(0), call.f32s(2));
+    with_channel_weights!(O, call, W => {
+        float::depthwise_conv2d::<W>(&p, call.rows.clone(), x, call.slice(1), Finish::of(channels), call.out());
+    });
 }

@@ -4,7 +4,7 @@ use super::{groups, nhwc};
 use crate::execute::Call;
 use crate::linked::Ops;
 use tealight_format::ops;
-use tealight_kernels::float;
+use tealight_kernels::float::{self, Finish};
 
 pub(super) fn conv_transpose2d_f32<O: Ops>(op: &ops::ConvTranspose2dF32, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.target());
@@ -15,8 +15,8 @@ pub(super) fn conv_transpose2d_f32<O: Ops>(op: &ops::ConvTranspose2dF32, mut cal
         groups: groups(input, weights),
         activation: op.activation,
     };
-    let (x, bias) = (call.f32s(0), call.f32s(2));
-    with_weights!(O, call, W => {
-        float::conv_transpose2d::<W>(&p, call.rows.clone(), x, call.slice(1), bias, call.out());
+    let (x, channels) = (call.f32s(0), call.f32s(2));
+    with_channel_weights!(O, call, W => {
+        float::conv_transpose2d::<W>(&p, call.rows.clone(), x, call.slice(1), Finish::of(channels), call.out());
     });
 }

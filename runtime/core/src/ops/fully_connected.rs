@@ -4,7 +4,7 @@ use crate::execute::Call;
 use crate::linked::{Linked, Ops};
 use tealight_format::ops;
 use tealight_kernels as kernels;
-use tealight_kernels::float;
+use tealight_kernels::float::{self, Finish};
 
 pub(super) fn fully_connected<O: Ops>(op: &ops::FullyConnected, mut call: Call<'_>) {
     let weights = call.input(1);
@@ -26,6 +26,8 @@ pub(super) fn fully_connected_f32<O: Ops>(op: &ops::FullyConnectedF32, mut call:
         out_features: weights.dim(0) as usize,
         activation: op.activation,
     };
-    let (x, bias) = (call.f32s(0), call.f32s(2));
-    with_weights!(O, call, W => float::fully_connected::<W>(&p, call.rows.clone(), x, call.slice(1), bias, call.out()));
+    let (x, channels) = (call.f32s(0), call.f32s(2));
+    with_channel_weights!(O, call, W => {
+        float::fully_connected::<W>(&p, call.rows.clone(), x, call.slice(1), Finish::of(channels), call.out());
+    });
 }

@@ -19,6 +19,18 @@ macro_rules! with_weights {
     };
 }
 
+/// As `with_weights`, for layers with output channels: `$weight` is also `i8` if the set `$ops` contains that.
+macro_rules! with_channel_weights {
+    ($ops:ident, $call:ident, $weight:ident => $body:expr) => {
+        if const { $ops::SET.has_i8_weights() } && $call.input(1).dtype() == tealight_format::DType::I8 {
+            type $weight = i8;
+            $body;
+        } else {
+            with_weights!($ops, $call, $weight => $body);
+        }
+    };
+}
+
 mod add;
 mod arg_min_max;
 mod attention;

@@ -122,7 +122,8 @@ impl DepthwiseConv2d {
     }
 }
 
-/// Attributes of a 2-D convolution in f32. The bias is one number for each output channel, or absent.
+/// Attributes of a 2-D convolution in f32. The bias is one number for each output channel, or absent; with weights of
+/// type I8, each channel has a scale and a bias.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Conv2dF32 {
     /// Rows and columns from one output to the next (at least 1).
@@ -137,7 +138,7 @@ pub struct Conv2dF32 {
 
 impl OpInfo for Conv2dF32 {
     const INPUTS: &'static [Input] =
-        &[Input::ACTIVATION, Input::new(Role::FloatWeights, "weights"), Input::new(Role::Bias, "bias")];
+        &[Input::ACTIVATION, Input::new(Role::ChannelWeights, "weights"), Input::new(Role::Bias, "bias")];
     const FUSED: Fused = Fused::F32(6);
     const PREPARES: bool = false;
     const SPEC: Spec = Spec {
@@ -170,7 +171,7 @@ impl Conv2dF32 {
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(self.check_windows(operands));
-        let (input, weights) = (tri!(operands.typed(0, DType::F32)), tri!(operands.f32_weights(1)));
+        let (input, weights) = (tri!(operands.typed(0, DType::F32)), tri!(operands.channel_weights(1)));
         let size = tri!(grouped(&input, &weights, &operands.output));
         let products = product(&[size.filter(), weight_cost(weights.dtype)]);
         let channel = sum(&[8, product(&[35, size.runs(self.dilation)]), products]);
@@ -181,9 +182,9 @@ impl Conv2dF32 {
     const fn check_windows(&self, operands: &Operands) -> Result<(), OpFault> {
         tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.typed(0, DType::F32));
-        let weights = tri!(operands.f32_weights(1));
+        let weights = tri!(operands.channel_weights(1));
         let output = tri!(operands.f32_output());
-        tri!(operands.f32_bias(2, output.shape.dim(3)));
+        tri!(operands.f32_channels(2, &weights, output.shape.dim(3)));
         check_windows(&input, &weights, &output, self.stride, self.dilation, self.pad)
     }
 }
@@ -194,7 +195,7 @@ pub struct DepthwiseConv2dF32(pub Conv2dF32);
 
 impl OpInfo for DepthwiseConv2dF32 {
     const INPUTS: &'static [Input] =
-        &[Input::ACTIVATION, Input::new(Role::FloatWeights, "weights"), Input::new(Role::Bias, "bias")];
+        &[Input::ACTIVATION, Input::new(Role::ChannelWeights, "weights"), Input::new(Role::Bias, "bias")];
     const FUSED: Fused = Fused::F32(6);
     const PREPARES: bool = false;
     const SPEC: Spec = Spec {
@@ -224,7 +225,7 @@ impl DepthwiseConv2dF32 {
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(self.0.check_windows(operands));
-        let (input, weights) = (tri!(operands.typed(0, DType::F32)), tri!(operands.f32_weights(1)));
+        let (input, weights) = (tri!(operands.typed(0, DType::F32)), tri!(operands.channel_weights(1)));
         let size = tri!(depthwise(&input, &weights, &operands.output));
         let channel = sum(&[8, product(&[size.taps, 1 + weight_cost(weights.dtype)])]);
         let all = sum(&[40, product(&[30, size.taps]), product(&[size.outputs, channel])]);

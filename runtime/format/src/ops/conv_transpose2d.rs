@@ -24,7 +24,7 @@ const MAX: u64 = 1 << 24;
 
 impl OpInfo for ConvTranspose2dF32 {
     const INPUTS: &'static [Input] =
-        &[Input::ACTIVATION, Input::new(Role::FloatWeights, "weights"), Input::new(Role::Bias, "bias")];
+        &[Input::ACTIVATION, Input::new(Role::ChannelWeights, "weights"), Input::new(Role::Bias, "bias")];
     const FUSED: Fused = Fused::F32(6);
     const PREPARES: bool = false;
     const SPEC: Spec = Spec {
@@ -53,9 +53,9 @@ impl ConvTranspose2dF32 {
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.typed(0, DType::F32));
-        let weights = tri!(operands.f32_weights(1));
+        let weights = tri!(operands.channel_weights(1));
         let output = tri!(operands.f32_output());
-        tri!(operands.f32_bias(2, output.shape.dim(3)));
+        tri!(operands.f32_channels(2, &weights, output.shape.dim(3)));
         let (i, w, o) = (&input.shape, &weights.shape, &output.shape);
         ensure!(i.rank() == 4, OpFault::Shape { operand: 0 });
         ensure!(w.rank() == 4, OpFault::Shape { operand: 1 });

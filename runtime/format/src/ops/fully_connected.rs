@@ -60,7 +60,8 @@ impl FullyConnected {
     }
 }
 
-/// Attributes of a fully connected layer in f32. The bias is one number for each neuron, or absent.
+/// Attributes of a fully connected layer in f32. The bias is one number for each neuron, or absent; with weights of
+/// type I8, each neuron has a scale and a bias.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FullyConnectedF32 {
     /// Minimum and maximum of the output (the fused activation); infinities for none.
@@ -69,7 +70,7 @@ pub struct FullyConnectedF32 {
 
 impl OpInfo for FullyConnectedF32 {
     const INPUTS: &'static [Input] =
-        &[Input::ACTIVATION, Input::new(Role::FloatWeights, "weights"), Input::new(Role::Bias, "bias")];
+        &[Input::ACTIVATION, Input::new(Role::ChannelWeights, "weights"), Input::new(Role::Bias, "bias")];
     const FUSED: Fused = Fused::F32(0);
     const PREPARES: bool = false;
     const SPEC: Spec = Spec {
@@ -95,12 +96,12 @@ impl FullyConnectedF32 {
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.typed(0, DType::F32));
-        let weights = tri!(operands.f32_weights(1));
+        let weights = tri!(operands.channel_weights(1));
         let output = tri!(operands.f32_output());
         ensure!(weights.shape.rank() == 2, OpFault::Shape { operand: 1 });
         let (units, depth) = (weights.shape.dim(0), weights.shape.dim(1));
         ensure!(units > 0 && depth > 0, OpFault::Shape { operand: 1 });
-        tri!(operands.f32_bias(2, units));
+        tri!(operands.f32_channels(2, &weights, units));
         product_work(&input, &output, units, depth, [35, weight_cost(weights.dtype)])
     }
 }

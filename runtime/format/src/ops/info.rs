@@ -13,7 +13,10 @@ pub enum Role {
     Weights,
     /// Constant weights of an f32 layer: stored as F32 or as F16.
     FloatWeights,
-    /// One constant number for each output channel.
+    /// Constant weights of an f32 layer with output channels: stored as F32, as F16, or as I8 with a scale for each
+    /// channel.
+    ChannelWeights,
+    /// One constant number for each output channel; the scale too, if the weights are I8.
     Bias,
     /// The channel table of (bias, multiplier, shift).
     Channels,
@@ -95,11 +98,11 @@ pub(super) const fn input_with(inputs: &[Input], role: Role) -> Option<usize> {
     None
 }
 
-/// A mask of the inputs with this role: bit k for input k.
-pub(super) const fn inputs_with(inputs: &[Input], role: Role) -> u8 {
+/// A mask of the inputs that are weights of an f32 layer: bit k for input k.
+pub(super) const fn float_weights(inputs: &[Input]) -> u8 {
     let (mut mask, mut k) = (0, 0);
     while k < inputs.len() {
-        if inputs[k].role as u8 == role as u8 {
+        if matches!(inputs[k].role, Role::FloatWeights | Role::ChannelWeights) {
             mask |= 1 << k;
         }
         k += 1;

@@ -81,7 +81,7 @@ pub use work::{CALL_COST, INSTRUCTIONS_PER_UNIT, Work};
 
 use crate::op_set::{OpSet, OpSetOf};
 use crate::{DType, Quantization, Shape, Value};
-use info::{input_with, inputs_with};
+use info::{float_weights, input_with};
 
 /// The attribute words of an operator record. Words that an operator does not use are 0.
 pub type Attrs = [i32; 15];
@@ -250,6 +250,25 @@ impl Operands {
             Some(value) if value.dtype.is(DType::F16) => self.constant(k, DType::F16),
             _ => self.constant(k, DType::F32),
         }
+    }
+
+    /// Input `k`, which must be the constant weights of an f32 layer with output channels: F32, or stored as F16 or I8.
+    const fn channel_weights(&self, k: usize) -> Result<Value, OpFault> {
+        match self.input(k) {
+            Some(value) if value.dtype.is(DType::I8) => self.constant(k, DType::I8),
+            _ => self.f32_weights(k),
+        }
+    }
+
+    /// Checks input `k`, which belongs to the `count` output channels of these weights. If they are I8, it must be a
+    /// constant of two F32 numbers for each, scale and bias; else as [`f32_bias`](Self::f32_bias).
+    const fn f32_channels(&self, k: usize, weights: &Value, count: u32) -> Result<(), OpFault> {
+        if !weights.dtype.is(DType::I8) {
+            return self.f32_bias(k, count);
+        }
+        let channels = tri!(self.constant(k, DType::F32)).shape;
+        let each = channels.rank() == 2 && channels.dim(0) == count && channels.dim(1) == 2;
+        if each { Ok(()) } else { Err(OpFault::Shape { operand: k as u8 }) }
     }
 
     /// Checks input `k`, which must be absent or a constant of `count` F32 numbers.
@@ -575,10 +594,10 @@ macro_rules! operators {
             }
 
             /// A mask of the inputs that are weights of an f32 layer (bit k for input k): constants that may be stored
-            /// as F16 too.
+            /// as F16 too, and some as I8.
             const fn float_weights(self) -> u8 {
                 match self {
-                    $( Self::$name => const { inputs_with(<$attrs as OpInfo>::INPUTS, Role::FloatWeights) }, )+
+                    $( Self::$name => const { float_weights(<$attrs as OpInfo>::INPUTS) }, )+
                 }
             }
         }
@@ -627,11 +646,14 @@ operators! {
     Svdf(Svdf) = 18, "Svdf";
     /// Copy without change, into or out of state or to another place. Input: any type.
     Copy(Copy) = 19, "Copy";
-    /// 2-D convolution in f32. Inputs: activations NHWC, weights OHWI (I = C / groups), bias `[O]` or none.
+    /// 2-D convolution in f32. Inputs: activations NHWC, weights OHWI (I = C / groups), bias `[O]` or none. With
+    /// weights of type I8, channels `[O, 2]` in the place of the bias.
     Conv2dF32(Conv2dF32) = 20, "Conv2dF32";
-    /// Depthwise 2-D convolution in f32. Inputs: activations NHWC, weights 1HWO, bias `[O]` or none.
+    /// Depthwise 2-D convolution in f32. Inputs: activations NHWC, weights 1HWO, bias `[O]` or none, or channels as in
+    /// `Conv2dF32`.
     DepthwiseConv2dF32(DepthwiseConv2dF32) = 21, "DepthwiseConv2dF32";
-    /// Matrix product in f32. Inputs: activations `[.., in]`, weights `[out, in]`, bias `[out]` or none.
+    /// Matrix product in f32. Inputs: activations `[.., in]`, weights `[out, in]`, bias `[out]` or none, or channels as
+    /// in `Conv2dF32`.
     FullyConnectedF32(FullyConnectedF32) = 22, "FullyConnectedF32";
     /// Average over a 2-D window in f32. Input: NHWC.
     AvgPool2dF32(Pool2dF32) = 23, "AvgPool2dF32";
@@ -676,7 +698,8 @@ operators! {
     /// One step of a gated recurrent unit in f32. Inputs: activations `[.., in]`, weights `[3 * hidden, in]`, recurrent
     /// weights `[3 * hidden, hidden]`, their biases `[3 * hidden]` or none, hidden.
     GruF32(GruF32) = 41, "GruF32";
-    /// Transposed 2-D convolution in f32. Inputs: activations NHWC, weights OHWI (I = C / groups), bias `[O]` or none.
+    /// Transposed 2-D convolution in f32. Inputs: activations NHWC, weights OHWI (I = C / groups), bias `[O]` or none,
+    /// or channels as in `Conv2dF32`.
     ConvTranspose2dF32(ConvTranspose2dF32) = 42, "ConvTranspose2dF32";
     /// Quotient of two f32 tensors, broadcast. Inputs: a, b.
     DivF32(BinaryF32) = 43, "DivF32";
@@ -723,7 +746,7 @@ impl Operator {
         self.code().state_input()
     }
 
-    /// The inputs that are weights of an f32 layer: constants that may be stored as F16 too.
+    /// The inputs that are weights of an f32 layer: constants that may be stored as F16 too, and some as I8.
     pub fn weight_inputs(&self) -> impl ExactSizeIterator<Item = usize> + use<> {
         let mask = self.code().float_weights();
         let mut left = mask;
@@ -745,9 +768,12 @@ impl Operator {
         while k < MAX_INPUTS {
             if weights >> k & 1 == 1
                 && let Some(value) = operands.input(k)
-                && value.dtype.is(DType::F16)
             {
-                set = set.with_f16();
+                match value.dtype {
+                    DType::F16 => set = set.with_f16(),
+                    DType::I8 => set = set.with_i8_weights(),
+                    _ => {}
+                }
             }
             k += 1;
         }

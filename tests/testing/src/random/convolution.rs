@@ -36,9 +36,12 @@ impl Builder<'_, '_> {
             };
             (operator, o, [1, kh, kw, o])
         };
-        let w = if float { self.f32_weights(&weights) } else { self.constant(DType::I8, &weights) };
-        let c = if float { self.f32_bias(o) } else { Some(self.channels(o)) };
-        Proposal::new(operator, vec![Some(x), Some(w), c], kinds[0], vec![s.dim(0), oh, ow, o])
+        let [w, c] = if float {
+            self.channel_weights(&weights, o)
+        } else {
+            [Some(self.constant(DType::I8, &weights)), Some(self.channels(o))]
+        };
+        Proposal::new(operator, vec![Some(x), w, c], kinds[0], vec![s.dim(0), oh, ow, o])
     }
 
     /// A transposed convolution.
@@ -53,11 +56,10 @@ impl Builder<'_, '_> {
         let divisors: Vec<u32> = (1..=s.dim(3)).filter(|d| s.dim(3).is_multiple_of(*d)).collect();
         let groups = if self.choose.one_in(2) { self.choose.pick(&divisors) } else { 1 };
         let o = groups * self.size(4);
-        let w = self.f32_weights(&[o, kh, kw, s.dim(3) / groups]);
-        let bias = self.f32_bias(o);
+        let [w, c] = self.channel_weights(&[o, kh, kw, s.dim(3) / groups], o);
         let attrs = ConvTranspose2dF32 { stride, dilation, pad, activation };
         let out = vec![s.dim(0), out[0], out[1], o];
-        Proposal::new(Operator::ConvTranspose2dF32(attrs), vec![Some(x), Some(w), bias], DType::F32, out)
+        Proposal::new(Operator::ConvTranspose2dF32(attrs), vec![Some(x), w, c], DType::F32, out)
     }
 
     /// A pool.

@@ -308,6 +308,16 @@ impl Builder<'_, '_> {
         self.constant(dtype, dims)
     }
 
+    /// Weights of an f32 layer with `count` output channels, stored as F32, F16 or I8, and what belongs to the
+    /// channels: biases or none, or scales and biases.
+    fn channel_weights(&mut self, dims: &[u32], count: u32) -> [Option<Ref>; 2] {
+        if self.choose.one_in(4) {
+            let weights = self.constant(DType::I8, dims);
+            return [Some(weights), Some(self.constant(DType::F32, &[count, 2]))];
+        }
+        [Some(self.f32_weights(dims)), self.f32_bias(count)]
+    }
+
     /// A bias of `count` f32 values, or none.
     fn f32_bias(&mut self, count: u32) -> Option<Ref> {
         if self.choose.one_in(3) { None } else { Some(self.constant(DType::F32, &[count])) }

@@ -34,14 +34,8 @@ impl Builder<'_, '_> {
         let depth = self.choose.pick(&divisors);
         let units = self.size(9);
         let attrs = FullyConnectedF32 { activation: self.f32_activation() };
-        let w = self.f32_weights(&[units, depth]);
-        let bias = self.f32_bias(units);
-        Proposal::new(
-            Operator::FullyConnectedF32(attrs),
-            vec![Some(x), Some(w), bias],
-            DType::F32,
-            vec![len / depth, units],
-        )
+        let [w, c] = self.channel_weights(&[units, depth], units);
+        Proposal::new(Operator::FullyConnectedF32(attrs), vec![Some(x), w, c], DType::F32, vec![len / depth, units])
     }
 
     /// A dense layer with block-quantized weights.

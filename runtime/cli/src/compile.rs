@@ -118,7 +118,7 @@ lower_bound_bytes     the maximum that is live at one time, if no byte is shared
                         and the cost that this adds at most, in units of about a multiply-accumulate
   passes                [{name, summary}]: what the compiler did
   notes                 what to know about how the network was read, a sentence each
-  quantized             with f16 or a block type, how the weights of each layer are stored
+  quantized             how the weights of layers are stored that are neither float32 nor those of int8 layers
   quantization          with --calibrate: {ranges, bias_correction, equalized, samples, snr_db, median_snr_db, worst_snr_db,
                         worst_sample, agreement, trials: [{ranges, bias_correction, equalized, snr_db, ordinary_snr_db}],
                         layers: [{name, kind, weights, snr_db, worst, bytes, choices: [{weights, bytes, snr_db, worst}]}],

@@ -2,7 +2,7 @@
 
 use crate::picture::Region;
 use serde::Serialize;
-use tealight_format::{Model, Op, Operator, Value};
+use tealight_format::{BlockType, Model, Op, Operator, Value};
 
 /// A tensor that a layer reads or writes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -35,7 +35,7 @@ pub(crate) struct Layer<'m> {
     pub index: usize,
     /// Its name.
     pub operator: &'static str,
-    /// The function of a `Lookup` or `UnaryF32`; the type of a layer's weights if they are in blocks or f16.
+    /// The function of a `Lookup` or `UnaryF32`; the type of an f32 layer's weights if they are in blocks, f16 or i8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub function: Option<&'static str>,
     /// Its inputs; `None` is an omitted optional input.
@@ -163,8 +163,11 @@ fn function(model: &Model<'_>, op: &Op) -> Option<&'static str> {
     match &op.operator {
         Operator::Lookup(lookup) => Some(lookup.function.name()),
         Operator::UnaryF32(unary) => Some(unary.function.name()),
-        operator if operator.needs(&model.operands(op)).has_f16() => Some("f16"),
-        operator => Some(operator.block_type()?.name()),
+        operator => {
+            let needs = operator.needs(&model.operands(op));
+            let block = operator.block_type().map(BlockType::name);
+            block.or(needs.has_f16().then_some("f16")).or(needs.has_i8_weights().then_some("i8"))
+        }
     }
 }
 
@@ -279,7 +282,7 @@ pub(crate) fn shape_text(shape: &[u32]) -> String {
     if dims.is_empty() { "scalar".into() } else { dims.join("×") }
 }
 
-/// Returns the name of a layer, followed by the type of its weights if they are in blocks or f16.
+/// Returns the name of a layer, followed by the type of its weights if they are in blocks, f16 or i8.
 pub(crate) fn title(layer: &Layer<'_>) -> String {
     match layer.function {
         None => layer.operator.into(),

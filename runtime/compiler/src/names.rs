@@ -1,6 +1,6 @@
 //! Short, readable, unique names for constants, derived from the names that converters write.
 
-use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
+use crate::ir::graph::{ElementType, Graph, Node, NodeOp, TensorId};
 use std::collections::{HashMap, HashSet};
 use tealight_format::OpCode;
 use tealight_format::ops::{Input, Role};
@@ -49,6 +49,10 @@ impl Names {
             // weights.
             Some(Input { role: Role::Table, name }) => (*name, node.outputs.first().copied()),
             Some(Input { name: Input::CONSTANT, .. }) => (Input::CONSTANT, own),
+            // With int8 weights of a float layer, the scale and the bias of each channel.
+            Some(Input { role: Role::Bias, .. }) if has_codes(graph, node) => {
+                ("channels", node.inputs.get(1).copied().flatten())
+            }
             Some(Input { name, .. }) => (*name, node.inputs.get(1).copied().flatten()),
             None => (Input::CONSTANT, own),
         };
@@ -83,6 +87,12 @@ impl Names {
             }
         }
     }
+}
+
+/// Returns whether `node` computes in float32 with int8 weights.
+fn has_codes(graph: &Graph, node: &Node) -> bool {
+    let dtype = |k: usize| node.inputs.get(k).copied().flatten().map(|id| graph.tensors[id].dtype);
+    [dtype(0), dtype(1)] == [Some(ElementType::F32), Some(ElementType::I8)]
 }
 
 /// Returns the name of a layer in reports and options: that of its weights, of its output, or of its operator.

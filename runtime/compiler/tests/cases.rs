@@ -7,6 +7,7 @@ mod tflite;
 
 use std::path::PathBuf;
 use tealight_compiler::{Options, compile_tflite};
+use tealight_format::Model;
 
 fn file(case: &str, name: &str) -> Option<Vec<u8>> {
     let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "cases", case, name].iter().collect();
@@ -87,10 +88,14 @@ fn errors_report_what_where_and_what_to_do() {
 
 /// `expected.bin` is computed with the weights as float32, and may differ in the last bits.
 #[test]
-fn int8_weights_for_float32_activations_are_dequantized_and_noted() {
+fn int8_weights_for_float32_activations_stay_int8_and_are_noted() {
     let compiled = compile_tflite(&model("hybrid_fc"), &Options::default()).unwrap();
     let [note] = &compiled.report.notes[..] else { panic!("{:?}", compiled.report.notes) };
     assert!(note.contains("dynamic-range quantization") && note.contains("--calibrate"), "{note}");
+    let [line] = &compiled.report.quantized[..] else { panic!("{:?}", compiled.report.quantized) };
+    assert!(line.contains(": i8, "), "{line}");
+    let parsed = Model::parse(&compiled.bytes).unwrap();
+    assert!(parsed.op_set().has_i8_weights());
     let outputs = tflite::run(&model("hybrid_fc"), &[&file("hybrid_fc", "input0.bin").unwrap()]).unwrap().concat();
     let floats = |bytes: &[u8]| bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect::<Vec<_>>();
     let (found, wanted) = (floats(&outputs), floats(&file("hybrid_fc", "expected.bin").unwrap()));

@@ -264,9 +264,11 @@ impl Build<'_, '_> {
     fn weights(&mut self, input: usize, shape: &[i32], axis: i32) -> (usize, i32) {
         let outputs = shape[axis as usize];
         let float = self.graph.tensors[input].kind == F32;
-        let weights = self.constant(if float { F32 } else { I8 }, shape);
+        // Float layers may have int8 weights too.
+        let codes = !float || self.choose.one_in(4);
+        let weights = self.constant(if codes { I8 } else { F32 }, shape);
         let (kind, bias_shape) = if float { (F32, [outputs]) } else { (I32, [outputs]) };
-        if !float {
+        if codes {
             let scales = if self.choose.one_in(2) { outputs } else { 1 };
             let scales: Vec<f32> = (0..scales).map(|_| self.choose.pick(&[0.02, 0.5, 0.001])).collect();
             let tensor = &mut self.graph.tensors[weights];

@@ -12,7 +12,7 @@ pub use terms::{Terms, terms};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tealight_format::{BlockType, DType, Model, Op, Operator, Value};
+use tealight_format::{BlockType, Model, Op, Operator, Value};
 
 /// The factors of every operator on every core.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ pub fn cycles_per_instruction(core: &str) -> Option<f64> {
 pub fn key(model: &Model<'_>, op: &Op) -> String {
     let name = op.operator.code().name();
     let weights = op.operator.block_type().map(BlockType::name);
-    let half = op.input(1).is_some_and(|value| model.value(value.into()).dtype == DType::F16);
+    let needs = op.operator.needs(&model.operands(op));
     match (&op.operator, weights) {
         (_, Some(block)) => format!("{name} {block}"),
         (Operator::DepthwiseConv2d(_) | Operator::DepthwiseConv2dF32(_), _) if shares_inputs(model, op) => {
@@ -105,7 +105,8 @@ pub fn key(model: &Model<'_>, op: &Op) -> String {
         (Operator::UnaryF32(unary), _) => format!("{name} {}", unary.function.name()),
         (Operator::Conv2d(_) | Operator::FullyConnected(_), _) if channels(model, op) < 4 => format!("{name} few"),
         (Operator::DepthwiseConv2d(_), _) if channels(model, op) < 8 => format!("{name} few"),
-        _ if half => format!("{name} f16"),
+        _ if needs.has_f16() => format!("{name} f16"),
+        _ if needs.has_i8_weights() => format!("{name} i8"),
         _ => name.into(),
     }
 }

@@ -388,3 +388,23 @@ fn options_of_networks_are_refused_for_a_language_model() {
         folder.program_fails(&mut command, 2, &[option, "cannot be used with `net.gguf`"]);
     }
 }
+
+#[test]
+fn int8_weights_of_float_layers_stay_int8_unless_another_type_is_selected() {
+    let (folder, _) = Folder::golden("softmax.000");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../compiler/tests/cases/hybrid_fc/model.tflite");
+    folder.write("net.tflite", &std::fs::read(source).unwrap());
+    let report = folder.json(&COMPILE);
+    assert!(report["quantized"][0].as_str().unwrap().contains(": i8, "), "{report}");
+    let inspected = folder.json(&["inspect", "net.safetensors"]);
+    let layer = &inspected["layers"][0];
+    assert_eq!(layer["function"], "i8");
+    assert_eq!((&layer["inputs"][1]["dtype"], &layer["inputs"][2]["dtype"]), (&"I8".into(), &"F32".into()));
+    assert!(layer["inputs"][2]["name"].as_str().unwrap().ends_with(".channels"), "{layer}");
+    assert!(folder.succeeds(&["inspect", "net.safetensors"]).contains("FullyConnectedF32 i8"));
+    for (options, dtype) in [(["--quantize", "f16"], "F16"), (["--layer", "*=f32"], "F32")] {
+        let other = folder.json(&[&COMPILE[..], &options].concat());
+        assert!(report["constant_bytes"].as_u64() <= other["constant_bytes"].as_u64(), "{other}");
+        assert_eq!(folder.json(&["inspect", "net.safetensors"])["layers"][0]["inputs"][1]["dtype"], dtype);
+    }
+}

@@ -39,6 +39,9 @@ pub struct Graph {
     /// signature and 1 in the shape. The 1 is right for a batch of 1; any other is a placeholder until the size follows
     /// from other tensors.
     pub signatures: BTreeMap<TensorId, Vec<i32>>,
+    /// The quantization of float32 constants that the source stores as int8 codes. If a pass has changed such a
+    /// constant, its elements are no multiples of these scales any more.
+    pub codes: BTreeMap<TensorId, TensorQuantization>,
     /// What the user should know about how the source was interpreted.
     pub notes: Vec<String>,
 }

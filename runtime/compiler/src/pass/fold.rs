@@ -55,7 +55,17 @@ pub(super) fn fold_node(graph: &mut Graph, node: &Node, limit: &Limit) -> Result
     for (&id, bytes) in node.outputs.iter().zip(results) {
         graph.tensors[id].content = Content::Constant(bytes);
     }
+    note_codes(graph, node);
     Ok(true)
+}
+
+/// Keeps the quantization of int8 codes that `node` has dequantized.
+fn note_codes(graph: &mut Graph, node: &Node) {
+    if let (NodeOp::Ir(Op::Dequantize), &[Some(codes)], &[output]) = (&node.op, &node.inputs[..], &node.outputs[..])
+        && let Tensor { dtype: ElementType::I8, quantization: Some(quantization), .. } = &graph.tensors[codes]
+    {
+        graph.codes.insert(output, quantization.clone());
+    }
 }
 
 /// Returns whether the only effect of `node` is to write its outputs. If these have no elements, nothing is left to

@@ -14,7 +14,7 @@ use crate::driver::compile_to_measure;
 use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId};
 use crate::limit::Limit;
 use crate::options::Options;
-use crate::store::{Stored, store_one, weights};
+use crate::store::{Stored, i8, store_one, weights};
 use crate::weight_type::WeightType;
 use std::collections::HashSet;
 use tealight_format::Operator;
@@ -122,6 +122,15 @@ fn candidates(graph: &Graph, node: &Node, ranges: [Params; 2]) -> Result<Vec<(Si
         let mut layer = single(graph, node);
         if store_one(&mut layer, 0, of, &mut Stored::new()).is_ok() {
             all.push(one(layer, of.name(), None)?);
+        }
+    }
+    let mut layer = single(graph, node);
+    if let (Some(Some(old)), Some(Some(new))) = (node.inputs.get(1), layer.nodes[0].inputs.get(1))
+        && let Some(quantization) = graph.codes.get(old)
+    {
+        layer.codes.insert(*new, quantization.clone());
+        if i8::keep(&mut layer, 0, &mut i8::Kept::default()) {
+            all.push(one(layer, i8::NAME, None)?);
         }
     }
     let mut layer = single(graph, node);

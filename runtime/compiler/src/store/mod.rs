@@ -1,11 +1,12 @@
-//! The types in which the weights of float layers are stored: f32, f16, or blocks.
+//! The types in which the weights of float layers are stored: f32, f16, blocks, or int8 as in the source.
 //!
 //! [`Options`] selects a type for all layers and others for single ones. A layer is selected by the name of its
 //! weights. If a layer cannot have the type (blocks that its rows do not fill, f16 for values out of its range), its
-//! weights stay f32 and the report states why; if the type was selected for that very layer, it is an error.
+//! weights stay as they are and the report states why; if the type was selected for that very layer, it is an error.
 
 mod block;
 mod f16;
+pub(crate) mod i8;
 
 use crate::diag::{CompileError, Result};
 use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, TensorId};
@@ -34,7 +35,7 @@ pub(crate) fn store(
         options.layers.iter().map(|(name, of)| LayerSelection::new(name, *of)).collect();
     let mut met = vec![false; selections.len()];
     let chosen: HashMap<TensorId, WeightType> = chosen.iter().rev().copied().collect();
-    let mut stored = Stored::new();
+    let (mut stored, mut kept) = (Stored::new(), i8::Kept::default());
     let (mut names, mut known) = (Vec::new(), HashSet::new());
     for at in 0..graph.nodes.len() {
         let Some(weights) = weights(&graph, &graph.nodes[at]) else { continue };
@@ -49,13 +50,20 @@ pub(crate) fn store(
             Some(of) => store_one(&mut graph, at, of, &mut stored),
             None => store_by_default(&mut graph, at, options, &mut stored),
         };
-        match (result, selection) {
-            (Ok(None), _) => {}
-            (Ok(Some(line)), _) => report.push(line),
+        let result = match (result, selection) {
             (Err(why), Some(selection)) if selection.exact => {
                 return Err(CompileError::LayerType { layer: name, wanted: selection.of.to_string(), why });
             }
-            (Err(why), _) => report.push(format!("{full}: float32, {why}")),
+            (result, _) => result,
+        };
+        let may_keep = selection.is_none_or(|selection| selection.of != WeightType::F32);
+        let keeps =
+            may_keep && self::weights(&graph, &graph.nodes[at]).is_some() && i8::keep(&mut graph, at, &mut kept);
+        match result {
+            Err(why) if keeps => report.push(format!("{full}: {} as in the source, {why}", i8::NAME)),
+            Err(why) => report.push(format!("{full}: float32, {why}")),
+            Ok(None) if keeps => report.extend(kept.line(&graph, weights[0], at)),
+            Ok(line) => report.extend(line),
         }
         if known.insert(name.clone()) {
             names.push(name);
@@ -66,7 +74,10 @@ pub(crate) fn store(
             let known = if names.is_empty() { "none".to_string() } else { names.join(", ") };
             Err(CompileError::UnknownLayer { pattern: options.layers[k].0.clone(), known })
         }
-        None => Ok(graph),
+        None => {
+            graph.codes.clear();
+            Ok(graph)
+        }
     }
 }
 
@@ -108,6 +119,7 @@ pub(crate) fn stored_as(graph: &Graph, node: &Node) -> Option<&'static str> {
     match graph.tensors[id].dtype {
         ElementType::F32 => Some(WeightType::F32.name()),
         ElementType::F16 => Some(WeightType::F16.name()),
+        ElementType::I8 => Some(i8::NAME),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! Layers with int8 weights for float32 activations, which converters call dynamic-range quantization.
 //!
-//! TensorFlow Lite quantizes the activations of such a layer anew in each inference. Here its weights are dequantized, and
-//! arithmetic is float32 throughout, which rounds less.
+//! TensorFlow Lite quantizes the activations of such a layer anew in each inference. Here its weights are float32
+//! numbers, and arithmetic is float32 throughout, which rounds less. The model file has the codes again (`store::i8`).
 
 use crate::ir::Op;
 use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor};
@@ -38,8 +38,8 @@ pub(super) fn dequantize_weights(graph: &mut Graph) {
     graph.nodes = nodes;
     if layers > 0 {
         graph.notes.push(format!(
-            "the int8 weights of {layers} float32 layers become float32 (dynamic-range quantization); --calibrate makes an \
-             int8 network of it, and --quantize q8_0 stores a byte for each weight of fully connected layers"
+            "{layers} float32 layers have int8 weights (dynamic-range quantization); arithmetic is float32, and \
+             --calibrate makes an int8 network of it"
         ));
     }
 }
@@ -72,6 +72,6 @@ mod tests {
         assert_eq!((graph.tensors[f32].dtype, &graph.tensors[f32].shape[..]), (ElementType::F32, &[2, 2][..]));
         let weights: Vec<_> = [1, 2, 4].map(|at| graph.nodes[at].inputs[1]).into();
         assert_eq!(weights, [Some(f32), Some(f32), Some(w)]);
-        assert!(graph.notes[0].contains("of 2 float32 layers"), "{:?}", graph.notes);
+        assert!(graph.notes[0].starts_with("2 float32 layers"), "{:?}", graph.notes);
     }
 }

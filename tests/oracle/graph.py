@@ -33,6 +33,7 @@ OPTIONS = {
     "REDUCE_MIN": "ReducerOptions",
     "SUM": "ReducerOptions",
     "L2_NORMALIZATION": "L2NormOptions",
+    "SPACE_TO_BATCH_ND": "SpaceToBatchNDOptions",
     "ADD_N": "AddNOptions",
     "SVDF": "SVDFOptions",
     "SPLIT_V": "SplitVOptions",

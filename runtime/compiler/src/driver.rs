@@ -100,17 +100,18 @@ pub fn compile_tflite_with(
 /// # Errors
 /// As [`compile_tflite`].
 pub fn import_tflite(bytes: &[u8]) -> Result<Graph> {
-    import::tflite::import(bytes, &Options::default())
+    read_tflite(bytes, &Options::default())
 }
 
 /// Reads a TensorFlow Lite file with the shapes, values and outputs that the options give.
 fn read_tflite(bytes: &[u8], options: &Options) -> Result<Graph> {
-    let graph = import::tflite::import(bytes, options)?;
-    if options.input_shapes.is_empty() && options.input_values.is_empty() && options.outputs.is_empty() {
-        return Ok(graph);
-    }
+    let mut graph = import::tflite::import(bytes, options)?;
     let limit = Limit::of(&graph, options);
-    pass::shapes::infer(pass::dead::remove_dead(graph), &limit)
+    if !(options.input_shapes.is_empty() && options.input_values.is_empty() && options.outputs.is_empty()) {
+        graph = pass::shapes::infer(pass::dead::remove_dead(graph), &limit)?;
+    }
+    import::tflite::to_int8(&mut graph, &limit)?;
+    Ok(graph)
 }
 
 /// Compiles an ONNX file.

@@ -44,6 +44,9 @@ pub struct Graph {
     pub codes: BTreeMap<TensorId, TensorQuantization>,
     /// What the user should know about how the source was interpreted.
     pub notes: Vec<String>,
+    /// Whether int8 layers and products round the product of their operands' scales to f32, as TensorFlow Lite does in
+    /// uint8 networks.
+    pub f32_products: bool,
 }
 
 /// A tensor.

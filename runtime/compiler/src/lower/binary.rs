@@ -33,8 +33,13 @@ impl Lowering<'_> {
     pub(super) fn mul(&mut self, node: &Node, activation: Activation) -> Result<()> {
         let (a, b, output) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?, self.graph.output(node)?);
         let activation = self.activation_range(node, activation, output)?;
-        let (scale_a, scale_b) = (f64::from(self.int8(node, a)?.scale), f64::from(self.int8(node, b)?.scale));
-        let factor = self.factor(node, self.over_scale_of(node, scale_a * scale_b, output)?)?;
+        let (scale_a, scale_b) = (self.int8(node, a)?.scale, self.int8(node, b)?.scale);
+        let mut factor = self.over_scale_of(node, self.product(scale_a, scale_b), output)?;
+        if self.graph.f32_products {
+            // Of a product, TensorFlow Lite also divides in f32.
+            factor = f64::from(factor as f32);
+        }
+        let factor = self.factor(node, factor)?;
         self.emit(node, Operator::Mul(Mul { output: factor, activation }), &[Some(a), Some(b)], output);
         Ok(())
     }

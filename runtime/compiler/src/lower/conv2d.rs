@@ -100,7 +100,8 @@ impl Lowering<'_> {
 
     /// Adds the table (bias, multiplier, shift) of `outputs` output channels. The constant products of zero points are
     /// folded into the bias, because a kernel sums products of weights and raw inputs. Per-channel scales go along
-    /// `axis`. All scales are multiplied in double precision, as in TensorFlow Lite Micro.
+    /// `axis`. All scales are multiplied in double precision, as in TensorFlow Lite Micro, but for
+    /// [`f32_products`](crate::ir::graph::Graph::f32_products).
     pub(super) fn channels(
         &mut self,
         node: &Node,
@@ -144,7 +145,7 @@ impl Lowering<'_> {
         }
         let mut factors = Vec::with_capacity(outputs);
         for scale in scales {
-            let factor = self.over_scale_of(node, f64::from(input_scale) * f64::from(scale), output)?;
+            let factor = self.over_scale_of(node, self.product(input_scale, scale), output)?;
             factors.push(self.factor(node, factor)?);
         }
         self.add_channels(weights, &biases, &factors)

@@ -15,6 +15,11 @@ impl Lowering<'_> {
         Ok(if scale > 0.0 { numerator / scale } else { 0.0 })
     }
 
+    /// Returns the product of two scales.
+    pub(super) fn product(&self, a: f32, b: f32) -> f64 {
+        if self.graph.f32_products { f64::from(a * b) } else { f64::from(a) * f64::from(b) }
+    }
+
     /// Returns a real factor as (Q31 multiplier, shift): TensorFlow Lite's `QuantizeMultiplier`.
     pub(super) fn factor(&self, node: &Node, factor: f64) -> Result<Multiplier> {
         let (multiplier, shift) = quantize_multiplier(factor);

@@ -7,5 +7,7 @@ mod operators;
 mod reader;
 mod schema;
 mod sparse;
+mod uint8;
 
 pub(crate) use reader::import;
+pub(crate) use uint8::to_int8;

@@ -33,6 +33,7 @@ OPTIONS = {
     "REDUCE_MIN": "ReducerOptions",
     "SUM": "ReducerOptions",
     "L2_NORMALIZATION": "L2NormOptions",
+    "BATCH_MATMUL": "BatchMatMulOptions",
     "SPACE_TO_BATCH_ND": "SpaceToBatchNDOptions",
     "ADD_N": "AddNOptions",
     "SVDF": "SVDFOptions",

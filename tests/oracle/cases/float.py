@@ -212,6 +212,33 @@ def div_f32():
     yield from binary("DIV")
 
 
+@operator
+def batch_matmul_f32():
+    def case(a_shape, b_shape, x=False, y=False, constant=False):
+        def make(rng):
+            model = Model()
+            g = model.main
+            a, b = normal(rng, a_shape), normal(rng, b_shape)
+            product = np.matmul(a.swapaxes(-1, -2) if x else a, b.swapaxes(-1, -2) if y else b)
+            left = g.input(a_shape, dtype=REAL)
+            right = g.const(b) if constant else g.input(b_shape, dtype=REAL)
+            g.op("BATCH_MATMUL", [left, right], [g.output(product.shape, dtype=REAL)], adjX=x, adjY=y)
+            return Case(model, words(a=a_shape, b=b_shape, adj_x=x, adj_y=y), inputs=[[a] if constant else [a, b]])
+
+        return make
+
+    yield case((3, 4), (4, 5))
+    yield case((2, 3, 4), (2, 4, 5))
+    yield case((2, 3, 4), (2, 5, 4), y=True)
+    yield case((2, 4, 3), (2, 4, 5), x=True)
+    yield case((2, 4, 3), (2, 5, 4), x=True, y=True)
+    yield case((2, 2, 1, 7), (2, 2, 7, 3))
+    yield case((3, 2, 4), (1, 4, 5))
+    yield case((1, 2, 4), (3, 4, 5))
+    yield case((2, 3, 4), (4, 5), constant=True)
+    yield case((1, 6, 9), (1, 8, 9), y=True, constant=True)
+
+
 def lesser_or_greater(name):
     """Without an activation: MINIMUM and MAXIMUM have none."""
 

@@ -119,6 +119,10 @@ pub enum Op {
     },
     AvgPool2d(Window),
     AssignVariable,
+    /// The products of the matrices in the last two dimensions of two tensors, each of which may be stored transposed.
+    BatchMatMul {
+        transposed: [bool; 2],
+    },
     /// The inverse of `SpaceToBatch`, whose last input is what is cut off afterwards.
     BatchToSpace,
     CallOnce {
@@ -289,6 +293,7 @@ impl Op {
             Self::ArgMinMax { smallest: true, .. } => "ArgMin",
             Self::AvgPool2d(_) => "AvgPool2d",
             Self::AssignVariable => "AssignVariable",
+            Self::BatchMatMul { .. } => "BatchMatMul",
             Self::BatchToSpace => "BatchToSpace",
             Self::CallOnce { .. } => "CallOnce",
             Self::Cast => "Cast",

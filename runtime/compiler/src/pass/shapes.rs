@@ -110,6 +110,7 @@ fn shape(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<u32>> {
                 _ => vec![u32::try_from(count(x)?.checked_div(depth.into())?).ok()?, outputs],
             }
         }
+        T::BatchMatMul { transposed } => batch_matmul([x, of(1)?], *transposed)?,
         T::Concat { axis: at, .. } => {
             let at = axis(i64::from(*at), x.len())?;
             let length = (0..node.inputs.len()).try_fold(0u32, |sum, k| sum.checked_add(*of(k)?.get(at)?))?;
@@ -168,6 +169,15 @@ fn shape(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<u32>> {
         T::ConvTranspose2d(_) => dims(&list(0)?)?,
         _ => return None,
     })
+}
+
+/// Returns the shape of the products of matrices.
+pub(crate) fn batch_matmul([a, b]: [&[u32]; 2], transposed: [bool; 2]) -> Option<Vec<u32>> {
+    let ((of_a, &[rows, inner]), (of_b, &[b_inner, columns])) = (a.split_last_chunk()?, b.split_last_chunk()?);
+    let (rows, inner) = if transposed[0] { (inner, rows) } else { (rows, inner) };
+    let (b_inner, columns) = if transposed[1] { (columns, b_inner) } else { (b_inner, columns) };
+    let batch = broadcast_shape(of_a, of_b).filter(|_| inner == b_inner)?;
+    Some([&batch[..], &[rows, columns]].concat())
 }
 
 /// Returns the number of elements.

@@ -90,6 +90,7 @@ impl Int8 {
             | T::ResizeBilinear { .. }
             | T::ResizeNearest { .. } => Rule::Same,
             T::Div(_)
+            | T::BatchMatMul { .. }
             | T::L2Normalization(_)
             | T::Sum
             | T::ConvTranspose2d(_)

@@ -343,7 +343,10 @@ const OPERATORS: [Row; 210] = [
     // Sparse tensors are dense once they are read, so there is nothing to do but to give them the output's name.
     Row::read(124, "DENSIFY", |_| Ok(Op::Reshape { new_shape: None })),
     Row::named(125, "SEGMENT_SUM"),
-    Row::named(126, "BATCH_MATMUL"),
+    Row::read(126, "BATCH_MATMUL", |operator| {
+        let o = operator.options::<schema::BatchMatMulOptions<'_>>();
+        Ok(Op::BatchMatMul { transposed: [o.is_some_and(|o| o.adj_x()), o.is_some_and(|o| o.adj_y())] })
+    }),
     Row::named(127, "PLACEHOLDER_FOR_GREATER_OP_CODES"),
     Row::read(128, "CUMSUM", |operator| {
         let o = operator.options::<schema::CumsumOptions<'_>>();

@@ -478,6 +478,10 @@ options! {
     94 DepthToSpaceOptions [
         0 block_size: i32 = 0;
     ] {}
+    101 BatchMatMulOptions [
+        0 adj_x: bool = false;
+        1 adj_y: bool = false;
+    ] {}
     102 CumsumOptions [
         0 exclusive: bool = false;
         1 reverse: bool = false;

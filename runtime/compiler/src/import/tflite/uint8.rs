@@ -18,6 +18,7 @@ use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Tensor,
 use crate::ir::{Activation, Op, Padding, Window};
 use crate::limit::Limit;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use tealight_format::ops::{Function, Lookup, UnaryFunction};
 use tealight_format::{Operator, Quantization};
 use tealight_kernels::quant::quantize_multiplier;
@@ -173,12 +174,14 @@ impl Rewriting<'_> {
                 ..tensor.clone()
             };
             if let Content::Constant(bytes) = &tensor.content {
-                let key = bytes.identity();
-                if !converted.contains_key(&key) {
-                    self.limit.make(bytes.len() as u64, || format!("the codes of `{}`", tensor.name))?;
-                    converted.insert(key, bytes.iter().map(|byte| byte ^ 0x80).collect::<Vec<u8>>().into());
-                }
-                int8.content = Content::Constant(converted[&key].clone());
+                let codes = match converted.entry(bytes.identity()) {
+                    Entry::Occupied(codes) => codes.into_mut(),
+                    Entry::Vacant(codes) => {
+                        self.limit.make(bytes.len() as u64, || format!("the codes of `{}`", tensor.name))?;
+                        codes.insert(bytes.iter().map(|byte| byte ^ 0x80).collect::<Vec<u8>>().into())
+                    }
+                };
+                int8.content = Content::Constant(codes.clone());
             }
             if interface.contains(&id) {
                 inside.insert(id, self.graph.add(int8));

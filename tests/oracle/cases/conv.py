@@ -241,3 +241,37 @@ def random_depthwise(rng, case):
         k=tuple(map(int, rng.integers(1, 5, 2))), stride=tuple(map(int, rng.integers(1, 4, 2))), dilation=pick(rng, (1, 1), (2, 1), (2, 3)),
         act=pick(rng, "none", "relu", "relu6", "relu_n1_to_1"), per_channel=pick(rng, True, False), bias=pick(rng, True, False),
     )  # fmt: skip
+
+
+@operator
+def conv_transpose2d():
+    def case(n=1, h=4, w=5, c=3, o=4, k=(3, 3), stride=(2, 2), padding="SAME", per_channel=True, bias=True, size=None):
+        def make(rng):
+            model = Model()
+            g = model.main
+            x_q = Q(scale(rng, 0.01, 0.1), zero_point(rng))
+            x = g.input([n, h, w, c], x_q)
+            weights = rng.integers(-127, 128, (o, *k, c), dtype=np.int8)
+            taps = max(1, k[0] * k[1] * c // (stride[0] * stride[1]))
+            wt, b, y_q = weighted_layer(rng, g, x_q, weights, taps, 0, o, "none", per_channel, bias, False)
+            grown = [s * d if padding == "SAME" else s * d + max(t - d, 0) for s, d, t in zip((h, w), stride, k)]
+            shape = [n, *(size or grown), o]
+            y = g.output(shape, y_q)
+            options = dict(padding=PADDING[padding], strideH=stride[0], strideW=stride[1])
+            g.op("TRANSPOSE_CONV", [g.ints(shape), wt, x] + ([b] if bias else []), [y], **options)
+            note = words(input=(n, h, w, c), filter=(o, *k, c), stride=stride, padding=padding, output=shape, x=x_q, y=y_q)
+            return Case(model, note)
+
+        return make
+
+    yield case()
+    yield case(padding="VALID", bias=False)
+    yield case(n=2, stride=(1, 1), c=5, o=2)
+    yield case(k=(2, 2), padding="VALID", per_channel=False)
+    yield case(k=(4, 3), stride=(2, 1), h=3, w=7)
+    yield case(k=(1, 1), stride=(3, 2), bias=False)
+    yield case(k=(5, 5), stride=(1, 2), h=2, w=2)
+    yield case(k=(2, 3), stride=(3, 3), padding="VALID")
+    yield case(k=(4, 4), c=8, o=8)
+    # A size that the input could have come from too.
+    yield case(size=(7, 9))

@@ -5,7 +5,7 @@ use crate::diag::Result;
 use crate::ir::graph::{Content, ElementType, Node, NodeOp, Tensor, TensorId};
 use crate::ir::{Op, Padding, Window};
 use std::rc::Rc;
-use tealight_format::ops::{self, Conv2dF32, ConvTranspose2dF32, Multiplier};
+use tealight_format::ops::{self, Conv2dF32, Multiplier};
 use tealight_format::{Operator, Quantization};
 
 /// The memory layout of a layer's weights by output channel.
@@ -286,44 +286,6 @@ impl Lowering<'_> {
             activation: self.range_f32(node, window.activation)?,
         };
         self.emit_layer_f32(node, kind(conv))
-    }
-
-    /// TRANSPOSE_CONV reads the output's shape, weights OHWI, the activations, and an optional bias. Its padding is
-    /// that of the convolution in the opposite direction: TensorFlow Lite's `ComputePaddingHeightWidth` of the output.
-    pub(super) fn conv_transpose2d_f32(&mut self, node: &Node, window: &Window) -> Result<()> {
-        self.graph.input(node, 0)?;
-        let (weights, input, output) = (self.graph.input(node, 1)?, self.input_f32(node, 2)?, self.output_f32(node)?);
-        self.constant(node, 1, ElementType::F32)?;
-        let bias = node.inputs.get(3).copied().flatten();
-        if bias.is_some() {
-            self.constant(node, 3, ElementType::F32)?;
-        }
-        let (&[_, height, width, _], &[_, rows, columns, _]) =
-            (&self.tensor(weights).shape[..], &self.tensor(output).shape[..])
-        else {
-            return Err(self.wrong_rank(node, "weights and an output of 4 dimensions"));
-        };
-        let shape: Vec<i64> = self.tensor(output).shape.iter().map(|&dim| i64::from(dim)).collect();
-        if self.graph.constant_integers(node, 0)? != shape {
-            let what = format!("its first input states another output shape: {}", self.graph.describe_operands(node));
-            return Err(self.graph.invalid(node, what));
-        }
-        let mut pad = [0; 2];
-        for (axis, (size, side)) in [(height, rows), (width, columns)].into_iter().enumerate() {
-            let (size, side, stride) = (i64::from(size), i64::from(side), i64::from(window.stride[axis]));
-            if stride < 1 {
-                return Err(self.graph.invalid(node, "a stride is below 1"));
-            }
-            if window.padding == Padding::Same {
-                let windows = (side + stride - 1) / stride;
-                let around = ((windows - 1) * stride + size - side).max(0) / 2;
-                pad[axis] = i32::try_from(around).map_err(|_| self.graph.invalid(node, "its window is too large"))?;
-            }
-        }
-        let activation = self.range_f32(node, window.activation)?;
-        let conv = ConvTranspose2dF32 { stride: window.stride, dilation: [1, 1], pad, activation };
-        self.emit(node, Operator::ConvTranspose2dF32(conv), &[Some(input), Some(weights), bias], output);
-        Ok(())
     }
 }
 

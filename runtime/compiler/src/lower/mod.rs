@@ -9,6 +9,7 @@ pub(crate) mod batch;
 mod batch_matmul;
 mod binary;
 mod conv2d;
+mod conv_transpose2d;
 mod extremum;
 mod fault;
 mod float;
@@ -123,7 +124,7 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         Op::SpaceToBatch => any(|l, n| l.space_to_batch(n)),
         Op::BatchToSpace => any(|l, n| l.batch_to_space(n)),
         Op::SpaceToDepth { block } => any(move |l, n| l.space_to_depth(n, block)),
-        Op::ConvTranspose2d(ref window) => f32(|l, n| l.conv_transpose2d_f32(n, window)),
+        Op::ConvTranspose2d(ref window) => any(|l, n| l.conv_transpose2d(n, window)),
         Op::Svdf { rank, .. } => int8(move |l, n| l.svdf(n, rank)),
         Op::Quantize => any(|l, n| l.quantize(n)),
         Op::Convert => any(|l, n| l.convert_codes(n)),

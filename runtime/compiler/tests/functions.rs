@@ -281,6 +281,22 @@ fn the_edges_of_a_tensor_are_mirrored() {
         net.op(100, &[x, pads], &[y], Some((77, &[(0, Field::Byte(mode))])));
         assert_eq!(floats(&net, &[&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]), expected, "mode {mode}");
     }
+    // As long as there may be.
+    let numbers: Vec<f32> = (0..200u8).map(f32::from).collect();
+    for (mode, most) in [(0, 199i32), (1, 200)] {
+        let mut net = Net::default();
+        let pads = net.constant(I32, &[1, 2], None, &[most, most].map(i32::to_le_bytes).concat());
+        let (x, y) = (net.input(F32, &[200], None), net.output(F32, &[200 + 2 * most], None));
+        net.op(100, &[x, pads], &[y], Some((77, &[(0, Field::Byte(mode))])));
+        let (mut before, mut after) = (numbers.clone(), numbers.clone());
+        before.reverse();
+        after.reverse();
+        if mode == 0 {
+            before.pop();
+            after.remove(0);
+        }
+        assert_eq!(floats(&net, &[&numbers]), [before, numbers.clone(), after].concat(), "mode {mode}");
+    }
     let mut net = Net::default();
     let pads = net.constant(I32, &[1, 2], None, &[3i32, 0].map(i32::to_le_bytes).concat());
     let (x, y) = (net.input(F32, &[3], None), net.output(F32, &[6], None));

@@ -2,14 +2,14 @@
 
 use super::{Expansion, STEP};
 use crate::diag::Result;
-use crate::ir::graph::{Node, Tensor, TensorId};
-use crate::ir::{Activation, Op};
+use crate::ir::graph::{ElementType, Node, Tensor, TensorId};
+use crate::ir::{Activation, Op, SliceMasks};
 
-/// The maximum number of parts along a dimension: each is an operator of the model.
+/// The maximum number of copies along a dimension: as many operators join them as there are tens of copies.
 const MAX_PARTS: u32 = 64;
 
 impl Expansion<'_> {
-    /// Dimension by dimension: single elements before, the tensor, single elements after.
+    /// Dimension by dimension: elements in reverse, the tensor, elements in reverse.
     pub(super) fn mirror_pad(&mut self, node: &Node, symmetric: bool) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
         let pads = self.graph.constant_integers(node, 1)?;
@@ -26,18 +26,14 @@ impl Expansion<'_> {
                 let what = format!("it pads {ends:?} along dimension {axis}, which has {length} elements");
                 return Err(self.graph.invalid(node, what));
             };
-            if before.saturating_add(after) >= MAX_PARTS {
-                let what = format!("paddings of fewer than {MAX_PARTS} elements along a dimension");
-                return Err(self.graph.unsupported(node, what));
-            }
             let skipped = length - most;
             let mut parts = Vec::new();
-            for i in (0..before).rev() {
-                parts.push(self.element(node, padded, axis, i + skipped)?);
+            if before > 0 {
+                parts.push(self.reversed(node, padded, axis, skipped + before, before)?);
             }
             parts.push(padded);
-            for i in 0..after {
-                parts.push(self.element(node, padded, axis, length - 1 - skipped - i)?);
+            if after > 0 {
+                parts.push(self.reversed(node, padded, axis, length - skipped, after)?);
             }
             padded = self.joined(node, padded, axis, &parts)?;
         }
@@ -65,11 +61,30 @@ impl Expansion<'_> {
         Ok(())
     }
 
-    /// Adds the operator that takes the single element `index` of a dimension, and returns its output.
-    fn element(&mut self, node: &Node, id: TensorId, axis: usize, index: u32) -> Result<TensorId> {
+    /// Adds the operator that takes `count` elements of a dimension in reverse, those before element `end`, and returns
+    /// its output.
+    fn reversed(&mut self, node: &Node, id: TensorId, axis: usize, end: u32, count: u32) -> Result<TensorId> {
         let bytes = STEP + self.graph.tensors[id].name.len() as u64;
-        self.limit.make(bytes, || format!("{} as single elements", self.graph.site(node)))?;
-        self.part(node, id, axis, index, 1)
+        self.limit.make(bytes, || format!("{} as parts", self.graph.site(node)))?;
+        let mut shape = self.graph.tensors[id].shape.clone();
+        let rank = shape.len();
+        let mut to: Vec<[u8; 4]> = shape.iter().map(|dim| dim.to_le_bytes()).collect();
+        let (mut from, mut step) = (vec![[0; 4]; rank], vec![1i32.to_le_bytes(); rank]);
+        from[axis] = (end - 1).to_le_bytes();
+        step[axis] = (-1i32).to_le_bytes();
+        // The last index is that before the first element, if nothing is left before: no number states that.
+        let (masked, last) = if end == count { (1 << axis, 0) } else { (0, end - count - 1) };
+        to[axis] = last.to_le_bytes();
+        shape[axis] = count;
+        let list = |words: &[[u8; 4]], expansion: &mut Self| {
+            expansion.list("reversed", ElementType::I32, vec![rank as u32], words)
+        };
+        let lists = [list(&from, self)?, list(&to, self)?, list(&step, self)?];
+        let part = Tensor { shape, ..self.graph.tensors[id].like() };
+        let part = self.graph.add(part);
+        let masks = SliceMasks { begin: 0, end: masked, ellipsis: 0, new_axis: 0, shrink_axis: 0 };
+        self.write(node, Op::StridedSlice(masks), &[id, lists[0], lists[1], lists[2]], part);
+        Ok(part)
     }
 
     /// Adds the operator that joins parts of a tensor `like` along a dimension, if there are several, and returns its

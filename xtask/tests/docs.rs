@@ -6,7 +6,7 @@
 use clap::Parser as _;
 use clap::error::ErrorKind;
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 use tealight_tests::root;
@@ -307,6 +307,43 @@ fn the_list_of_operators_is_the_compilers() {
         format!("- {kind}: {}\n", names.join(", "))
     });
     is_generated("docs/src/operators.md", &lines.collect::<String>());
+}
+
+/// A table of what becomes of each operator of `xtask/tests/operators.txt` under `title`, and how many are compiled.
+/// `compiled` has a line for each kind.
+fn operator_table(title: &str, compiled: &str) -> String {
+    let mut kinds: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (kind, names) in compiled.lines().map(|line| line.split_once(": ").unwrap()) {
+        for name in names.split(", ") {
+            kinds.entry(name).or_default().push(kind);
+        }
+    }
+    let text = read(Path::new("xtask/tests/operators.txt"));
+    let (_, set) = text.split_once(&format!("[{title}]\n")).unwrap();
+    let (mut rows, mut seen, mut count) = (String::new(), BTreeSet::new(), 0);
+    for line in set.lines().take_while(|line| !line.is_empty()) {
+        let (name, refused) = line.split_once(": ").map_or((line, None), |(name, why)| (name, Some(why)));
+        assert!(seen.insert(name), "{name} is there twice");
+        let what = match (kinds.get(name), refused) {
+            (Some(kinds), None) => {
+                count += 1;
+                kinds.join("; ")
+            }
+            (None, Some(why)) => format!("refused: {why}"),
+            (Some(_), Some(_)) => panic!("{name} is compiled: xtask/tests/operators.txt says that it is refused"),
+            (None, None) => panic!("{name} is not compiled: xtask/tests/operators.txt must say why"),
+        };
+        rows += &format!("| `{name}` | {what} |\n");
+    }
+    assert!(seen.len() > 100, "{title} has only {} operators", seen.len());
+    format!("## {title}\n\n{count} of {} are compiled.\n\n| operator | here |\n|---|---|\n{rows}", seen.len())
+}
+
+#[test]
+fn the_operators_of_the_formats_are_those_of_the_importers() {
+    let tflm = operator_table("TensorFlow Lite Micro", tealight_compiler::OPERATORS);
+    let onnx = operator_table("ONNX, operator set 22", &tealight_compiler::onnx_operators());
+    is_generated("docs/src/operator-sets.md", &format!("{tflm}\n{onnx}"));
 }
 
 #[test]

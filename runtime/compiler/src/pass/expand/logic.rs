@@ -8,7 +8,7 @@
 
 use super::Expansion;
 use crate::diag::Result;
-use crate::ir::graph::{ElementType, Node, NodeOp, Tensor, TensorId, broadcast_shape};
+use crate::ir::graph::{ElementType, Graph, Node, NodeOp, Tensor, TensorId, broadcast_shape};
 use crate::ir::{Activation, Comparison, Logic, Op};
 use tealight_format::ops::UnaryFunction;
 
@@ -20,8 +20,8 @@ impl Expansion<'_> {
     pub(super) fn logic(&mut self, node: &Node) -> Result<bool> {
         let NodeOp::Ir(op) = &node.op else { return Ok(false) };
         let Ok(output) = self.graph.output(node) else { return Ok(false) };
-        // What the network returns stays bool, which is refused.
-        let is_inside = !self.graph.outputs.contains(&output);
+        // What the network returns stays bool, which is refused. An importer may have made truth values f32 itself.
+        let is_inside = !self.graph.outputs.contains(&output) || self.graph.tensors[output].dtype == ElementType::F32;
         match op {
             Op::Compare(comparison) if is_inside && self.compares_f32(node) => {
                 self.compare(node, *comparison, output)?;
@@ -31,16 +31,20 @@ impl Expansion<'_> {
                 self.combine(node, *logic, &operands, output)?;
             }
             Op::Select { broadcast } => {
-                let Some(condition) = self.truth_values(node, 1)? else { return Ok(false) };
+                let is_f32 = |graph: &Graph, id: TensorId| graph.tensors[id].dtype == ElementType::F32;
+                let mut condition = self.graph.input(node, 0)?;
+                if !is_f32(&self.graph, condition) {
+                    let Some(truths) = self.truth_values(node, 1)? else { return Ok(false) };
+                    condition = truths[0];
+                }
                 let (a, b) = (self.graph.input(node, 1)?, self.graph.input(node, 2)?);
-                let is_f32 = |id: TensorId| self.graph.tensors[id].dtype == ElementType::F32;
-                let shape = &self.graph.tensors[condition[0]].shape;
+                let shape = &self.graph.tensors[condition].shape;
                 let fits =
                     *broadcast || *shape == self.graph.tensors[output].shape || shape.iter().all(|&dim| dim == 1);
-                if !fits || ![a, b, output].into_iter().all(is_f32) {
+                if !fits || ![a, b, output].into_iter().all(|id| is_f32(&self.graph, id)) {
                     return Ok(false);
                 }
-                self.select(node, condition[0], [a, b], output)?;
+                self.select(node, condition, [a, b], output)?;
             }
             Op::Cast if self.is_truth(node) && self.graph.tensors[output].dtype == ElementType::F32 => {
                 let input = self.graph.input(node, 0)?;
@@ -96,6 +100,44 @@ impl Expansion<'_> {
         Ok(Some(found))
     }
 
+    /// Adds a constant like `like`.
+    fn computed(&mut self, like: TensorId, values: impl Iterator<Item = f32>) -> Result<TensorId> {
+        let Tensor { name, shape, .. } = &self.graph.tensors[like];
+        let (name, shape) = (name.clone(), shape.clone());
+        let values: Vec<[u8; 4]> = values.map(f32::to_le_bytes).collect();
+        self.list(&name, ElementType::F32, shape, &values)
+    }
+
+    /// Returns ∞ where truth values hold and -∞ elsewhere, and the opposite.
+    fn masks(&mut self, node: &Node, condition: TensorId) -> Result<[TensorId; 2]> {
+        if let Some(truths) = self.graph.tensors[condition].f32_values() {
+            let mask = |infinity: f32| {
+                let truths = truths.clone();
+                truths.into_iter().map(move |holds| if holds != 0.0 { infinity } else { -infinity })
+            };
+            let [mask, opposite] = [f32::INFINITY, f32::NEG_INFINITY].map(mask);
+            return Ok([self.computed(condition, mask)?, self.computed(condition, opposite)?]);
+        }
+        let half = self.with_number(node, Op::Sub(Activation::None), condition, 0.5)?;
+        let mask = self.with_number(node, Op::Mul(Activation::None), half, f32::INFINITY)?;
+        Ok([mask, self.apply(node, Op::Unary(UnaryFunction::Neg), &[mask], mask)])
+    }
+
+    /// Returns the minimum of two constants of one shape, or of one and a single number; `None` of others.
+    fn minimum_of_constants(&mut self, a: TensorId, b: TensorId) -> Result<Option<TensorId>> {
+        let (like, other) =
+            if self.graph.tensors[a].elements() >= self.graph.tensors[b].elements() { (a, b) } else { (b, a) };
+        let [of_like, of_other] = [like, other].map(|id| &self.graph.tensors[id]);
+        let (Some(first), Some(second)) = (of_like.f32_values(), of_other.f32_values()) else { return Ok(None) };
+        let is_number = second.len() == 1 && of_other.shape.len() <= of_like.shape.len();
+        if of_like.shape != of_other.shape && !is_number {
+            return Ok(None);
+        }
+        // As the kernel: a number that is not one stays.
+        let least = |(a, b): (f32, f32)| if a.is_nan() || a < b { a } else { b };
+        Ok(Some(self.computed(like, first.into_iter().zip(second.into_iter().cycle()).map(least))?))
+    }
+
     /// Adds an operator of `node` with a number as its last operand, and returns its output.
     fn with_number(&mut self, node: &Node, op: Op, input: TensorId, number: f32) -> Result<TensorId> {
         let number = self.constant("logic.number", ElementType::F32, number.to_le_bytes())?;
@@ -111,8 +153,12 @@ impl Expansion<'_> {
         };
         // The difference of two infinities is no number.
         if !operands.iter().any(is_finite) {
-            let clamp = Op::Unary(UnaryFunction::Clamp([f32::MIN, f32::MAX]));
-            operands = operands.map(|id| self.apply(node, clamp.clone(), &[id], id));
+            for id in &mut operands {
+                *id = match self.graph.tensors[*id].f32_values() {
+                    Some(values) => self.computed(*id, values.into_iter().map(|x| x.clamp(f32::MIN, f32::MAX)))?,
+                    None => self.apply(node, Op::Unary(UnaryFunction::Clamp([f32::MIN, f32::MAX])), &[*id], *id),
+                };
+            }
         }
         let [a, b] = operands;
         let (first, second, negated) = match comparison {
@@ -155,11 +201,13 @@ impl Expansion<'_> {
     }
 
     fn select(&mut self, node: &Node, condition: TensorId, values: [TensorId; 2], output: TensorId) -> Result<()> {
-        let half = self.with_number(node, Op::Sub(Activation::None), condition, 0.5)?;
-        let mask = self.with_number(node, Op::Mul(Activation::None), half, f32::INFINITY)?;
-        let opposite = self.apply(node, Op::Unary(UnaryFunction::Neg), &[mask], mask);
+        let masks = self.masks(node, condition)?;
         let mut chosen = values;
-        for (value, mask) in chosen.iter_mut().zip([mask, opposite]) {
+        for (value, mask) in chosen.iter_mut().zip(masks) {
+            if let Some(smaller) = self.minimum_of_constants(*value, mask)? {
+                *value = smaller;
+                continue;
+            }
             let [a, b] = [*value, mask].map(|id| &self.graph.tensors[id].shape[..]);
             let Some(shape) = broadcast_shape(a, b) else {
                 return Err(self.graph.invalid(node, format!("the shapes {a:?} and {b:?} do not fit together")));

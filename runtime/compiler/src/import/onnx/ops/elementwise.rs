@@ -5,7 +5,7 @@ use crate::diag::Result;
 use crate::import::onnx::constant::{self, Constant, padded};
 use crate::import::onnx::network::{Network, Node, Value};
 use crate::ir::graph::{ElementType, NodeOp, TensorId, broadcast_shape};
-use crate::ir::{Activation, Op};
+use crate::ir::{Activation, Comparison, Op};
 use tealight_format::ops::UnaryFunction as F;
 
 impl Network<'_> {
@@ -39,15 +39,27 @@ impl Network<'_> {
     /// Applies an operator to pairs of elements of two values, which are broadcast to one shape. They are stored in the
     /// order of the first of them that is not stored in its own.
     pub(super) fn pairwise(&mut self, op: Op, operands: [&Value; 2], names: [&str; 2]) -> Result<Value> {
+        self.combined(op, operands, names)
+    }
+
+    /// Applies an operator to the elements of several values, which are broadcast to one shape.
+    pub(super) fn combined<const N: usize>(
+        &mut self,
+        op: Op,
+        operands: [&Value; N],
+        names: [&str; N],
+    ) -> Result<Value> {
         let shapes = operands.map(|value| self.shape(value));
-        let Some(shape) = broadcast_shape(&shapes[0], &shapes[1]) else {
-            return Err(self.invalid(format!("the shapes {:?} and {:?} do not fit together", shapes[0], shapes[1])));
+        let Some(shape) = shapes.iter().try_fold(Vec::new(), |all: Vec<u32>, shape| broadcast_shape(&all, shape))
+        else {
+            let shapes = shapes.map(|shape| format!("{shape:?}")).join(" and ");
+            return Err(self.invalid(format!("the shapes {shapes} do not fit together")));
         };
         let rank = shape.len();
         let turned = |order: &Vec<usize>| order.len() == rank && !order.is_sorted();
         let order = operands.iter().map(|value| self.order(value)).find(turned);
         let order = order.unwrap_or_else(|| (0..rank).collect());
-        let mut ids = [0; 2];
+        let mut ids = [0; N];
         for (k, value) in operands.into_iter().enumerate() {
             let value = self.of_rank(value, rank)?;
             ids[k] = self.arrange(&value, &order, names[k])?;
@@ -211,7 +223,7 @@ pub(super) fn composed(n: &mut Network<'_>, node: &Node) -> Outputs {
             let sum = n.pairwise(Op::Add(Activation::None), [&size, &root], ["", ""])?;
             let log = n.function(&sum, F::Log)?;
             let opposite = n.function(&log, F::Neg)?;
-            let negative = n.compare("Less", [value, &Network::scalar(0.0)], ["", ""])?;
+            let negative = n.compare(Comparison::Less, [value, &Network::scalar(0.0)], ["", ""])?;
             n.choose(&negative, &opposite, &log)?
         }
         "Atanh" => {

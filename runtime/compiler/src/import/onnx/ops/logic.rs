@@ -1,21 +1,15 @@
 //! Comparisons, logic, and choices between values.
 //!
-//! Truth values are float32 numbers, 0 or 1. Whether a difference is positive is a multiplication by 2^200, clamped to 0
-//! and 1: also the smallest subnormal number then is above 1, where the core has such numbers. The difference of two
-//! infinities is none, so values that may be infinite are first clamped to the largest numbers, which they then equal. A
-//! choice is a maximum of minima: where the condition holds, the minimum of the first value and ∞ is the value itself,
-//! and that of the second and -∞ is -∞. A NaN is in the result of both.
+//! Truth values are float32 numbers, 0 or 1. Comparisons and choices are the IR's operators, which the pass `expand`
+//! makes of others.
 
 use super::Outputs;
 use crate::diag::Result;
-use crate::import::onnx::constant::{self, Constant};
+use crate::import::onnx::constant;
 use crate::import::onnx::network::{Network, Node, Value};
 use crate::ir::graph::ElementType;
-use crate::ir::{Activation, Op};
+use crate::ir::{Activation, Comparison, Op};
 use tealight_format::ops::UnaryFunction as F;
-
-/// 2^100: the smallest number times its square is above 1.
-const LARGE: f32 = 1.267_650_6e30;
 
 impl Network<'_> {
     /// Returns a value with its constants as float32: bool, and integers that float32 holds.
@@ -28,50 +22,11 @@ impl Network<'_> {
         float.map(Value::Constant).ok_or_else(|| self.refuse("numbers that float32 holds"))
     }
 
-    /// Returns 1 where `value`, a finite number or an infinity, is above 0, and 0 elsewhere.
-    fn step(&mut self, value: &Value) -> Result<Value> {
-        let large = self.with_number(Op::Mul(Activation::None), value, LARGE)?;
-        let large = self.with_number(Op::Mul(Activation::None), &large, LARGE)?;
-        self.function(&large, F::Clamp([0.0, 1.0]))
-    }
-
     /// Returns the truth values of a comparison.
-    pub(super) fn compare(&mut self, op: &str, operands: [&Value; 2], names: [&str; 2]) -> Result<Value> {
-        let mut operands = [self.as_float(operands[0])?, self.as_float(operands[1])?];
-        let finite = |value: &Value| match value {
-            Value::Constant(constant) => {
-                constant.as_floats().is_some_and(|floats| floats.iter().all(|number| number.is_finite()))
-            }
-            _ => false,
-        };
-        // The difference of two infinities is no number.
-        if !operands.iter().any(finite) {
-            for operand in &mut operands {
-                *operand = match &*operand {
-                    Value::Constant(constant) => {
-                        let floats = constant.as_floats().unwrap_or_default();
-                        let floats: Vec<f32> = floats.iter().map(|x| x.clamp(f32::MIN, f32::MAX)).collect();
-                        Value::Constant(Constant::floats(&constant.shape, &floats))
-                    }
-                    value => self.function(value, F::Clamp([f32::MIN, f32::MAX]))?,
-                };
-            }
-        }
-        let [a, b] = &operands;
-        let (first, second, negated) = match op {
-            "Greater" => (a, b, false),
-            "Less" => (b, a, false),
-            "GreaterOrEqual" => (b, a, true),
-            "LessOrEqual" => (a, b, true),
-            _ => (a, b, true),
-        };
-        let names = if std::ptr::eq(first, a) { names } else { [names[1], names[0]] };
-        let mut difference = self.pairwise(Op::Sub(Activation::None), [first, second], names)?;
-        if op == "Equal" {
-            difference = self.function(&difference, F::Abs)?;
-        }
-        let step = self.step(&difference)?;
-        if negated { self.not(&step) } else { Ok(self.truth(step)) }
+    pub(super) fn compare(&mut self, how: Comparison, operands: [&Value; 2], names: [&str; 2]) -> Result<Value> {
+        let [a, b] = [self.as_float(operands[0])?, self.as_float(operands[1])?];
+        let truths = self.pairwise(Op::Compare(how), [&a, &b], names)?;
+        Ok(self.truth(truths))
     }
 
     /// Returns the opposite of truth values.
@@ -80,42 +35,10 @@ impl Network<'_> {
         Ok(self.truth(result))
     }
 
-    /// Returns ∞ where truth values hold and -∞ elsewhere.
-    fn infinities(&mut self, condition: &Value) -> Result<Value> {
-        if let Value::Constant(constant) = condition {
-            self.make(4 * constant.elements())?;
-            let floats = constant.as_floats().unwrap_or_default();
-            let floats: Vec<f32> =
-                floats.iter().map(|&holds| if holds != 0.0 { f32::INFINITY } else { f32::NEG_INFINITY }).collect();
-            return Ok(Value::Constant(Constant::floats(&constant.shape, &floats)));
-        }
-        let half = self.with_number(Op::Sub(Activation::None), condition, 0.5)?;
-        self.with_number(Op::Mul(Activation::None), &half, f32::INFINITY)
-    }
-
-    /// Returns the smaller elements of two values; computed, if both are constants.
-    fn smaller(&mut self, a: &Value, b: &Value) -> Result<Value> {
-        if let (Value::Constant(a), Value::Constant(b)) = (a, b)
-            && let Some(result) = constant::binary("Min", a, b)
-        {
-            self.make(result.bytes.len())?;
-            return Ok(Value::Constant(result));
-        }
-        self.pairwise(Op::Minimum, [a, b], ["", ""])
-    }
-
     /// Returns the elements of `a` where truth values hold, and of `b` elsewhere.
     pub(super) fn choose(&mut self, condition: &Value, a: &Value, b: &Value) -> Result<Value> {
         let condition = self.as_float(condition)?;
-        let mask = self.infinities(&condition)?;
-        let opposite = match &mask {
-            Value::Constant(constant) => Value::Constant(
-                constant::unary("Neg", constant).ok_or_else(|| self.refuse("a condition of fewer elements"))?,
-            ),
-            mask => self.function(mask, F::Neg)?,
-        };
-        let (a, b) = (self.smaller(a, &mask)?, self.smaller(b, &opposite)?);
-        self.pairwise(Op::Maximum, [&a, &b], ["", ""])
+        self.combined(Op::Select { broadcast: true }, [&condition, a, b], [""; 3])
     }
 }
 
@@ -130,7 +53,14 @@ fn truth<'v>(n: &Network<'_>, value: &'v Value) -> Result<&'v Value> {
 
 pub(super) fn comparison(n: &mut Network<'_>, node: &Node) -> Outputs {
     let (a, b) = (n.input(node, 0)?, n.input(node, 1)?);
-    Ok(vec![n.compare(&node.op, [a, b], [node.name(0), node.name(1)])?])
+    let how = match node.op.as_str() {
+        "Greater" => Comparison::Greater,
+        "GreaterOrEqual" => Comparison::GreaterEqual,
+        "Less" => Comparison::Less,
+        "LessOrEqual" => Comparison::LessEqual,
+        _ => Comparison::Equal,
+    };
+    Ok(vec![n.compare(how, [a, b], [node.name(0), node.name(1)])?])
 }
 
 pub(super) fn logic(n: &mut Network<'_>, node: &Node) -> Outputs {
@@ -169,13 +99,14 @@ pub(super) fn piecewise(n: &mut Network<'_>, node: &Node) -> Outputs {
     let zero = Network::scalar(0.0);
     Ok(vec![match node.op.as_str() {
         "ThresholdedRelu" => {
-            let above = n.compare("Greater", [value, &Network::scalar(node.float("alpha", 1.0))], ["", ""])?;
+            let above =
+                n.compare(Comparison::Greater, [value, &Network::scalar(node.float("alpha", 1.0))], ["", ""])?;
             n.choose(&above, value, &zero)?
         }
         _ => {
             let (bound, bias) = (node.float("lambd", 0.5), node.float("bias", 0.0));
-            let above = n.compare("Greater", [value, &Network::scalar(bound)], ["", ""])?;
-            let below = n.compare("Less", [value, &Network::scalar(-bound)], ["", ""])?;
+            let above = n.compare(Comparison::Greater, [value, &Network::scalar(bound)], ["", ""])?;
+            let below = n.compare(Comparison::Less, [value, &Network::scalar(-bound)], ["", ""])?;
             let less = n.with_number(Op::Sub(Activation::None), value, bias)?;
             let more = n.with_number(Op::Add(Activation::None), value, bias)?;
             let inner = n.choose(&above, &less, &zero)?;
@@ -198,7 +129,7 @@ pub(super) fn hardmax(n: &mut Network<'_>, node: &Node) -> Outputs {
         (value.clone(), at)
     };
     let largest = n.reduce(Op::ReduceMax, &value, &[at], true)?;
-    let equal = n.compare("GreaterOrEqual", [&value, &largest], ["", ""])?;
+    let equal = n.compare(Comparison::GreaterEqual, [&value, &largest], ["", ""])?;
     let before = n.running_sum(&equal, at, true, false)?;
     let first = n.pairwise(Op::Sub(Activation::None), [&equal, &before], ["", ""])?;
     let first = n.function(&first, F::Clamp([0.0, 1.0]))?;

@@ -15,8 +15,8 @@ use super::constant::{self, Constant};
 use super::network::{Network, Node, Value};
 use super::tensor::{Reader, computed_type};
 use crate::diag::Result;
-use crate::ir::Op;
 use crate::ir::graph::{ElementType, broadcast_shape};
+use crate::ir::{Comparison, Op};
 use rten_onnx::onnx::DataType;
 
 /// The values that a node computes.
@@ -287,7 +287,7 @@ fn cast(n: &mut Network<'_>, node: &Node) -> Outputs {
         (ElementType::I8 | ElementType::U8, Some(ElementType::F32)) => n.float_of_byte(value)?,
         (ElementType::F32, Some(ElementType::Bool)) => {
             let zero = Network::scalar(0.0);
-            let equal = n.compare("Equal", [value, &zero], ["", ""])?;
+            let equal = n.compare(Comparison::Equal, [value, &zero], ["", ""])?;
             n.not(&equal)?
         }
         (from, Some(to)) if from == to => value.clone(),

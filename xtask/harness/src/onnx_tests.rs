@@ -8,6 +8,7 @@
 //!
 //! `tests/golden/onnx-node-tests.txt` lists what becomes of each test; `--renew` writes it.
 
+use crate::context::root;
 use anyhow::{Context, Result, bail};
 use rten_onnx::onnx::{DataType, ModelProto, TensorProto, ValueInfoProto};
 use rten_onnx::protobuf::{DecodeMessage, ValueReader};
@@ -123,7 +124,7 @@ pub fn run(args: &OnnxTestsArgs) -> Result<()> {
             Outcome::Wrong(what) => _ = summary.wrong.insert(name, what),
         }
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(EXPECTED);
+    let path = root().join(EXPECTED);
     if args.renew {
         let lines: String = found.iter().map(|(name, outcome)| format!("{name}: {outcome}\n")).collect();
         std::fs::write(&path, lines).with_context(|| format!("cannot write `{}`", path.display()))?;

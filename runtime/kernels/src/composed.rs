@@ -119,12 +119,26 @@ pub(crate) fn depthwise(
 
 /// Computes the pixels `xs` of row `[image, y]` of a depthwise convolution, whose elements are `output`, from `[input,
 /// weights]`. Returns whether it did: without a version of its own, an instruction set does not.
-#[cfg(not(any(arm_neon, riscv_v, all(arm_dsp, not(arm_mve)))))]
+#[cfg(not(any(riscv_v, all(arm_dsp, not(arm_mve)))))]
 #[inline]
 pub(crate) fn depthwise_line(
     _: &crate::DepthwiseConv2d,
     _: [usize; 2],
     _: &Range<usize>,
+    _: [&[i8]; 2],
+    _: &[Channel],
+    _: &mut [i8],
+) -> bool {
+    false
+}
+
+/// Computes `rows` of a depthwise convolution, whose output has these lines, from `[input, weights]`. Returns whether it did:
+/// without a version of its own, an instruction set does not.
+#[cfg(not(arm_neon))]
+#[inline]
+pub(crate) fn depthwise_lines(
+    _: &crate::DepthwiseConv2d,
+    _: (&crate::window::Lines, &Range<usize>),
     _: [&[i8]; 2],
     _: &[Channel],
     _: &mut [i8],

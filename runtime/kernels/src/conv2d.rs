@@ -81,7 +81,7 @@ pub fn conv2d_in<P: LinkedPaths>(
     }
     let [kernel_height, kernel_width] = p.window.kernel;
     let room = if layer.is_contiguous(kernel_width) { PaddedLines::room(axes, p.input[3]) } else { 0 };
-    let mut padded = (PADDED != 0 && room > 0).then(PaddedLines::new);
+    let mut padded = PaddedLines::new();
 
     lines.for_each(rows, output, |[image, y_out], xs, line| {
         let y = vertical.clip(y_out);
@@ -95,7 +95,7 @@ pub fn conv2d_in<P: LinkedPaths>(
                 let count = in_place.end.min(xs.end) - x;
                 layer.multiply_in_place(input, &patch, count, line);
                 count
-            } else if let Some(padded) = &mut padded {
+            } else if PADDED != 0 && room > 0 {
                 let count = room.min(end - x);
                 let at = [image, y_out, x];
                 // A valid zero point is in the range of a byte.

@@ -15,7 +15,7 @@
 
 use core::ops::Range;
 
-use crate::arch::{PADDED, depthwise, depthwise_line, multiply_taps};
+use crate::arch::{PADS_DEPTHWISE, depthwise, depthwise_line, depthwise_lines, multiply_taps};
 use crate::lines::{for_each_line, run, tail, take};
 use crate::matrix::Output;
 use crate::padded::PaddedLines;
@@ -69,6 +69,9 @@ pub fn depthwise_conv2d_in<P: LinkedPaths>(
 ) {
     let (lines, input_shape, window) = Lines::new(p.input, p.output, &p.window);
     let p = DepthwiseConv2d { input: input_shape, output: lines.output, window, ..*p };
+    if depthwise_lines(&p, (&lines, &rows), [input, weights], channels, output) {
+        return;
+    }
     let layer = Layer::new(&p, weights, channels);
     let mut padded = layer.padded_lines();
     lines.for_each(rows, output, |at, xs, line| layer.compute_line::<P>(at, xs, &mut padded, input, line));
@@ -99,7 +102,7 @@ impl<'a> Layer<'a> {
     /// A buffer for lines with their padding, if the layer needs one.
     #[inline]
     fn padded_lines(&self) -> Option<PaddedLines> {
-        (PADDED != 0 && self.room > 0).then(PaddedLines::new)
+        (PADS_DEPTHWISE && self.room > 0).then(PaddedLines::new)
     }
 
     /// Computes the pixels `xs` of output row `y`.
@@ -113,7 +116,7 @@ impl<'a> Layer<'a> {
         line: &mut [i8],
     ) {
         let Self { p, axes, weights, channels, .. } = *self;
-        let room = if PADDED != 0 { self.room } else { 0 };
+        let room = if PADS_DEPTHWISE { self.room } else { 0 };
         if self.multiplier == 1 && depthwise_line(p, [image, y], &xs, [input, weights], channels, line) {
             return;
         }

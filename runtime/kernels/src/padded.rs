@@ -1,18 +1,18 @@
 //! Lines of an input with its padding written out, so that no window of an output row is clipped.
 
-use crate::arch::PADDED;
-use crate::lines::{copy, for_each_line};
+use crate::arch::{Buffer, PADDED};
 use crate::window::{Axis, pixel_start};
 
 /// The lines of an input that the windows of adjacent output pixels read, from the first pixel's window to the last's:
 /// one line for each kernel row, without gaps.
 pub(crate) struct PaddedLines {
-    buffer: [i8; PADDED],
+    buffer: Buffer<PADDED>,
 }
 
 impl PaddedLines {
+    #[inline]
     pub(crate) fn new() -> Self {
-        Self { buffer: [0; PADDED] }
+        Self { buffer: Buffer::new() }
     }
 
     /// The number of elements in a line for the windows of `count` output pixels.
@@ -51,16 +51,18 @@ impl PaddedLines {
         let (top, left) = (y.wrapping_mul(vertical.stride), x.wrapping_mul(horizontal.stride));
         let before = horizontal.pad.saturating_sub(left).saturating_mul(channels).min(len);
         let from = left.saturating_sub(horizontal.pad);
-        let present = width.saturating_sub(from).saturating_mul(channels);
-        for_each_line(0..vertical.kernel, len, &mut self.buffer, |k, line| {
+        let present = width.saturating_sub(from).saturating_mul(channels).min(len - before);
+        self.buffer.clear();
+        for k in 0..vertical.kernel {
             let row = top.wrapping_add(k.wrapping_mul(vertical.dilation.max(1))).checked_sub(vertical.pad);
-            let Some(row) = row.filter(|&row| row < height) else { return line.fill(zero_point) };
-            let Some((padding, rest)) = line.split_at_mut_checked(before) else { return };
-            padding.fill(zero_point);
-            let Some((inside, after)) = rest.split_at_mut_checked(present.min(rest.len())) else { return };
-            copy(inside, crate::lines::tail(input, pixel_start(shape, [image, row, from])));
-            after.fill(zero_point);
-        });
-        &self.buffer
+            let Some(row) = row.filter(|&row| row < height) else {
+                self.buffer.push_repeated(zero_point, len);
+                continue;
+            };
+            self.buffer.push_repeated(zero_point, before);
+            self.buffer.push(crate::lines::run(input, pixel_start(shape, [image, row, from]), present));
+            self.buffer.push_repeated(zero_point, len - before - present);
+        }
+        self.buffer.elements()
     }
 }

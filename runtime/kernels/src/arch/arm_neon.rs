@@ -11,9 +11,10 @@
 mod add;
 mod blocks;
 mod depthwise;
-mod depthwise_line;
+mod depthwise_lines;
 mod finish;
 pub(super) mod float;
+mod gather;
 mod multiply;
 mod products;
 #[cfg(any(target_feature = "dotprod", target_os = "linux", target_os = "android"))]
@@ -36,14 +37,21 @@ use core::arch::aarch64::{
 use finish::Finish;
 use tealight_types::ActivationRange;
 
-pub(crate) use crate::portable::SHORTEST_RUN;
 pub(crate) use add::add_some;
-pub(crate) use depthwise_line::depthwise_line;
-#[cfg(feature = "compare-arch")]
-pub(crate) use depthwise_line::{Line, compute_line};
+pub(crate) use depthwise_lines::depthwise_lines;
+pub(crate) use gather::{copy_elements, copy_run, fill_elements};
+
+/// The minimum number of adjacent input elements with which a window's row is used in place. Products copy short ones.
+pub(crate) const SHORTEST_RUN: usize = 1;
+
+/// The number of elements of a buffer into which the lines of windows are copied with their padding.
+pub(crate) const PADDED: usize = 4096;
 
 /// The number of rows that are multiplied together. Their sums take eight of the 32 registers.
 pub(crate) const ROWS: usize = 8;
+
+/// The number of channels that are pooled together: those of a register of bytes.
+pub(crate) const POOLED: usize = 16;
 
 /// The name of the instructions that the core has.
 pub(crate) fn instruction_set() -> &'static str {
@@ -77,12 +85,16 @@ macro_rules! with_products {
 /// [`composed::multiply`].
 #[inline(never)]
 pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: usize, outputs: &mut [i8]) {
-    let rows = filters.channels.len();
-    if rows < 4 || inputs.run == 0 || inputs.lines == 0 || (inputs.run < 16 && inputs.lines > 1) {
+    let copied = gather::are_copied(inputs);
+    let few = filters.channels.len() < 4 || inputs.run == 0 || inputs.lines == 0;
+    if !copied && (few || (inputs.run < gather::SHORTEST_LINE && inputs.lines > 1)) {
         return composed::multiply(filters, inputs, output_step, outputs);
     }
     if !inputs.fit(filters, output_step, outputs.len()) || inputs.count == 0 {
         return;
+    }
+    if copied {
+        return gather::multiply_copied(filters, inputs, output_step, outputs);
     }
     // SAFETY: the core has the instructions, and the operands fit.
     unsafe { with_products!(multiply::multiply(filters, inputs, output_step, outputs)) }
@@ -120,15 +132,22 @@ pub(crate) fn depthwise(
     if !steps.fit(window, count, [input.len(), weights.len()], outputs.len()) {
         return;
     }
-    let (input, weights, outputs) = (input.as_ptr(), weights.as_ptr(), outputs.as_mut_ptr());
-    let finish = Finish::new(&output);
-    // A column of taps is a line of them.
-    let window = match *window {
-        Window { lines, runs: 1, line, .. } => Window { lines: 1, runs: lines, line, run: line },
-        window => window,
+    let count_of_taps = window.lines.saturating_mul(window.runs);
+    if !depthwise::Taps::have_room(count_of_taps, input.len().max(weights.len())) {
+        return composed::depthwise(initial, window, steps, input, weights, channels, output, outputs);
+    }
+    let mut taps = depthwise::Taps::new();
+    taps.set_inside(window, 0);
+    let job = depthwise::Job {
+        layer: &depthwise::Layer::new(weights, channels, Finish::new(&output)),
+        initial: depthwise::Initial::Sums(initial.as_ptr()),
+        inside: taps.inside(),
+        outside: &[],
+        steps: *steps,
+        input: input.as_ptr(),
+        outputs: outputs.as_mut_ptr(),
     };
-    let job = depthwise::Job { initial, window, steps, input, weights, channels, finish, outputs };
-    // SAFETY: the operands fit.
+    // SAFETY: the operands fit, and there are at least eight channels.
     unsafe { job.compute() };
 }
 

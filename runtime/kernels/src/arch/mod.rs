@@ -19,6 +19,7 @@ mod arm_v6m;
 mod arm_v7m;
 #[cfg(arm_vfp)]
 mod arm_vfp;
+mod buffer;
 #[cfg(any(arm_neon, x86_64_vectors))]
 mod lanes;
 #[cfg(riscv_m)]
@@ -28,15 +29,16 @@ mod riscv_v;
 #[cfg(x86_64_vectors)]
 mod x86_64;
 
+pub(crate) use buffer::Buffer;
+
 #[cfg(all(arm_dsp, not(arm_mve)))]
 pub(crate) use arm_dsp::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(arm_mve)]
 pub(crate) use arm_mve::{ROWS, SHORTEST_RUN, add_some, depthwise, dot_rows, multiply, multiply_taps, requantize};
-#[cfg(all(arm_neon, feature = "compare-arch"))]
-pub(crate) use arm_neon::{Line, compute_line};
 #[cfg(arm_neon)]
 pub(crate) use arm_neon::{
-    ROWS, SHORTEST_RUN, add_some, depthwise, depthwise_line, dot_rows, multiply, multiply_taps, requantize,
+    PADDED, POOLED, ROWS, SHORTEST_RUN, add_some, copy_run, depthwise, depthwise_lines, dot_rows, multiply,
+    multiply_taps, requantize,
 };
 #[cfg(arm_v6m)]
 pub(crate) use arm_v6m::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
@@ -98,13 +100,15 @@ impl Element for half::f16 {}
 #[cfg(not(any(arm_neon, arm_vfp, x86_64_vectors)))]
 impl Element for i8 {}
 
-#[cfg(not(any(arm_neon, riscv_v, all(arm_dsp, not(arm_mve)))))]
+#[cfg(not(any(riscv_v, all(arm_dsp, not(arm_mve)))))]
 pub(crate) use crate::composed::depthwise_line;
+#[cfg(not(arm_neon))]
+pub(crate) use crate::composed::depthwise_lines;
 #[cfg(not(any(riscv_v, all(arm_dsp, not(arm_mve)))))]
 pub(crate) use crate::composed::{gather, has_depthwise_line};
 #[cfg(not(all(arm_dsp, not(arm_mve))))]
 pub(crate) use crate::composed::{has_vector_products, multiply_gathered, multiply_others, multiply_vector};
-#[cfg(not(any(riscv_v, all(arm_dsp, not(arm_mve)))))]
+#[cfg(not(any(arm_neon, riscv_v, all(arm_dsp, not(arm_mve)))))]
 pub(crate) use crate::lines::copy as copy_run;
 #[cfg(all(arm_dsp, not(arm_mve)))]
 pub(crate) use arm_dsp::{
@@ -112,12 +116,16 @@ pub(crate) use arm_dsp::{
     multiply_others, multiply_vector,
 };
 
-#[cfg(not(x86_64_vectors))]
+#[cfg(not(any(arm_neon, x86_64_vectors)))]
 pub(crate) use crate::portable::PADDED;
-#[cfg(not(riscv_v))]
+#[cfg(not(any(arm_neon, riscv_v)))]
 pub(crate) use crate::portable::POOLED;
 #[cfg(not(any(arm_dsp, arm_mve, arm_neon, riscv_v, x86_64_vectors)))]
 pub(crate) use crate::portable::add_some;
+
+/// Whether lines of depthwise convolutions are copied with their padding for [`depthwise`]. Where there are
+/// [`depthwise_lines`], other windows are clipped.
+pub(crate) const PADS_DEPTHWISE: bool = PADDED != 0 && cfg!(not(arm_neon));
 
 #[cfg(feature = "compare-arch")]
 pub(crate) mod compare;

@@ -1,11 +1,14 @@
 //! From sums in registers to output bytes.
+//!
+//! Nearly all channels shift to the right by at least one place. Then a scaled sum has at most 31 bits, so that it may be
+//! narrowed before the zero point is added, and every negative product is lowered before its shift.
 
 use crate::matrix::Output;
 use crate::quant::Channel;
 use core::arch::aarch64::{
-    int8x16_t, int32x4_t, int32x4x3_t, vaddq_s32, vandq_s32, vdupq_n_s8, vdupq_n_s32, vld3q_s32, vmaxq_s8, vmaxq_s32,
-    vmaxvq_s32, vminq_s8, vminq_s32, vqmovn_high_s16, vqmovn_high_s32, vqmovn_s16, vqmovn_s32, vqrdmulhq_s32,
-    vrshlq_s32, vshlq_s32, vsraq_n_s32,
+    int8x16_t, int16x8_t, int32x4_t, vaddq_s32, vandq_s32, vdupq_n_s8, vdupq_n_s16, vdupq_n_s32, vmaxq_s8, vmaxq_s32,
+    vmaxvq_s32, vminq_s8, vminq_s32, vqaddq_s16, vqmovn_high_s16, vqmovn_high_s32, vqmovn_s16, vqmovn_s32,
+    vqrdmulhq_s32, vqsubq_s32, vrshlq_s32, vshlq_s32, vsraq_n_s32,
 };
 use core::arch::asm;
 
@@ -22,10 +25,16 @@ impl Factors {
     /// There must be four channels from the pointer on.
     #[inline(always)]
     pub(super) unsafe fn load(channels: *const Channel, offset: i32) -> Self {
-        // SAFETY: four channels are twelve numbers.
+        let (bias, multipliers, shifts): (int32x4_t, int32x4_t, int32x4_t);
+        // SAFETY: four channels are twelve numbers. In assembly, because the compiler keeps the three vectors in registers
+        // that follow one another, and saves all three where one is needed later.
         unsafe {
-            let int32x4x3_t(bias, multipliers, shifts) = vld3q_s32(channels.cast());
-            Self { bias: vaddq_s32(bias, vdupq_n_s32(offset)), multipliers, shifts }
+            asm!(
+                "ld3 {{v0.4s, v1.4s, v2.4s}}, [{channels}]",
+                channels = in(reg) channels, out("v0") bias, out("v1") multipliers, out("v2") shifts,
+                options(pure, readonly, nostack, preserves_flags),
+            );
+            Self { bias: if offset == 0 { bias } else { vaddq_s32(bias, vdupq_n_s32(offset)) }, multipliers, shifts }
         }
     }
 
@@ -35,36 +44,44 @@ impl Factors {
         unsafe { vaddq_s32(sums, self.bias) }
     }
 
-    /// Four sums as numbers of the output without zero point and range, for channels that shift to the right.
+    /// Four sums as numbers of the output without zero point and range, for [usual](are_usual) channels.
     #[inline(always)]
     fn scale(&self, sums: int32x4_t) -> int32x4_t {
         // SAFETY: this file is compiled only for targets with NEON.
-        round_shift(unsafe { vqrdmulhq_s32(sums, self.multipliers) }, self.shifts)
+        unsafe {
+            let products = vqrdmulhq_s32(sums, self.multipliers);
+            vrshlq_s32(vsraq_n_s32::<31>(products, products), self.shifts)
+        }
     }
 
-    /// Shifts the sums to the left for channels that do, and returns the factors of what is left to do.
+    /// [`scale`](Self::scale) for channels that shift to the left or not at all, too.
     #[inline(always)]
-    fn shift_left(&self, sums: int32x4_t) -> (Self, int32x4_t) {
+    fn scale_any(&self, sums: int32x4_t) -> int32x4_t {
         // SAFETY: this file is compiled only for targets with NEON.
         unsafe {
             let zero = vdupq_n_s32(0);
-            let right = Self { shifts: vminq_s32(self.shifts, zero), ..*self };
-            (right, vshlq_s32(sums, vmaxq_s32(self.shifts, zero)))
+            let shifted = vshlq_s32(sums, vmaxq_s32(self.shifts, zero));
+            round_shift(vqrdmulhq_s32(shifted, self.multipliers), vminq_s32(self.shifts, zero))
         }
     }
 }
 
-/// Whether some of the channels shift to the left.
+/// Whether all channels shift to the right by at least one place.
 #[inline(always)]
-pub(super) fn shifts_left<const G: usize>(factors: &[Factors; G]) -> bool {
+pub(super) fn are_usual<const G: usize>(factors: &[Factors; G]) -> bool {
     // SAFETY: this file is compiled only for targets with NEON.
-    unsafe { vmaxvq_s32(factors.iter().fold(vdupq_n_s32(0), |shifts, group| vmaxq_s32(shifts, group.shifts))) > 0 }
+    unsafe {
+        let highest = |highest, group: &Factors| vmaxq_s32(highest, group.shifts);
+        vmaxvq_s32(factors.iter().skip(1).fold(factors[0].shifts, highest)) < 0
+    }
 }
 
 /// The output's zero point and range in registers.
 #[derive(Clone, Copy)]
 pub(super) struct Finish {
-    zero_point: int32x4_t,
+    zero_point: int16x8_t,
+    /// For channels that are not usual.
+    wide_zero_point: i32,
     lowest: int8x16_t,
     highest: int8x16_t,
 }
@@ -75,67 +92,92 @@ impl Finish {
         // SAFETY: this file is compiled only for targets with NEON.
         unsafe {
             Self {
-                zero_point: vdupq_n_s32(output.zero_point),
+                // A valid zero point is in the range of a byte.
+                zero_point: vdupq_n_s16(output.zero_point as i16),
+                wide_zero_point: output.zero_point,
                 lowest: vdupq_n_s8(output.activation.min()),
                 highest: vdupq_n_s8(output.activation.max()),
             }
         }
     }
 
-    /// Requantizes four times four sums, of which vector `i` belongs to the channels of `factors[i % G]`. `shifts_left`
-    /// is what the function of this name says of them.
+    /// Requantizes four times four sums, of which vector `i` belongs to the channels of `factors[i % G]`. `usual` is
+    /// what [`are_usual`] says of them.
     #[inline(always)]
-    pub(super) fn bytes<const G: usize>(
-        &self,
-        factors: &[Factors; G],
-        shifts_left: bool,
-        sums: [int32x4_t; 4],
-    ) -> int8x16_t {
-        let (mut sums, mut right) = (sums, *factors);
-        if shifts_left {
-            for (i, sum) in sums.iter_mut().enumerate() {
-                (right[i % G], *sum) = factors[i % G].shift_left(*sum);
-            }
+    pub(super) fn bytes<const G: usize>(&self, factors: &[Factors; G], usual: bool, sums: [int32x4_t; 4]) -> int8x16_t {
+        self.narrow(if usual {
+            core::array::from_fn(|i| factors[i % G].scale(sums[i]))
+        } else {
+            core::array::from_fn(|i| self.scale_any(&factors[i % G], sums[i]))
+        })
+    }
+
+    /// [`Factors::scale_any`], for [`narrow`](Self::narrow).
+    #[inline(always)]
+    fn scale_any(&self, factors: &Factors, sums: int32x4_t) -> int32x4_t {
+        let [numbers, ..] = self.settle([factors.scale_any(sums)]);
+        numbers
+    }
+
+    /// Numbers of up to 32 bits, for [`narrow`](Self::narrow): a sum with the zero point may wrap.
+    #[inline(always)]
+    pub(super) fn settle<const N: usize>(&self, numbers: [int32x4_t; N]) -> [int32x4_t; N] {
+        // SAFETY: this file is compiled only for targets with NEON.
+        unsafe {
+            let zero_point = vdupq_n_s32(self.wide_zero_point);
+            // What the saturated difference lost is beyond the range of a byte.
+            numbers.map(|numbers| vqsubq_s32(vaddq_s32(numbers, zero_point), zero_point))
         }
-        self.narrow(core::array::from_fn(|i| right[i % G].scale(sums[i])))
+    }
+
+    /// Requantizes the sums of sixteen channels, four at a time, whose factors are loaded only then.
+    ///
+    /// # Safety
+    /// There must be as many channels from the pointer on.
+    #[inline(always)]
+    pub(super) unsafe fn sixteen(&self, channels: *const Channel, offset: i32, sums: [int32x4_t; 4]) -> int8x16_t {
+        let mut numbers = sums;
+        for (group, number) in numbers.iter_mut().enumerate() {
+            // SAFETY: guaranteed by the caller.
+            let factors = unsafe { Factors::load(late(channels.wrapping_add(4 * group)), offset) };
+            let sum = factors.add_bias(*number);
+            *number = if are_usual(&[factors]) { factors.scale(sum) } else { self.scale_any(&factors, sum) };
+        }
+        self.narrow(numbers)
     }
 
     /// The numbers of the output, without zero point and range, of `P` pixels' sums of `4 * G` channels.
     ///
-    /// Four channels at a time, whose factors are loaded only then: the sums have the other registers.
+    /// Four channels at a time, whose factors are loaded only then: the sums have the other registers. `usual` is what
+    /// [`are_usual`] says of all of them.
     ///
     /// # Safety
     /// There must be as many channels from the pointer on.
     #[inline(always)]
     pub(super) unsafe fn scale<const P: usize, const G: usize>(
+        &self,
         channels: *const Channel,
+        usual: bool,
         mut sums: [[int32x4_t; G]; P],
     ) -> [[int32x4_t; G]; P] {
         for group in 0..G {
             // SAFETY: guaranteed by the caller.
-            let mut factors = unsafe { Factors::load(late(channels.wrapping_add(4 * group)), 0) };
-            if shifts_left(&[factors]) {
-                let mut right = factors;
-                for sums in &mut sums {
-                    (right, sums[group]) = factors.shift_left(sums[group]);
-                }
-                factors = right;
-            }
+            let factors = unsafe { Factors::load(late(channels.wrapping_add(4 * group)), 0) };
             for sums in &mut sums {
-                sums[group] = factors.scale(sums[group]);
+                let sum = sums[group];
+                sums[group] = if usual { factors.scale(sum) } else { self.scale_any(&factors, sum) };
             }
         }
         sums
     }
 
-    /// Adds the zero point to sixteen numbers, and clamps them to the range.
+    /// Adds the zero point to sixteen numbers, whose sums with it have at most 32 bits, and clamps them to the range.
     #[inline(always)]
-    pub(super) fn narrow(&self, numbers: [int32x4_t; 4]) -> int8x16_t {
+    pub(super) fn narrow(&self, [a, b, c, d]: [int32x4_t; 4]) -> int8x16_t {
         // SAFETY: this file is compiled only for targets with NEON.
         unsafe {
-            let [a, b, c, d] = numbers.map(|numbers| vaddq_s32(numbers, self.zero_point));
-            let low = vqmovn_high_s32(vqmovn_s32(a), b);
-            let high = vqmovn_high_s32(vqmovn_s32(c), d);
+            let low = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(a), b), self.zero_point);
+            let high = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(c), d), self.zero_point);
             let bytes = vqmovn_high_s16(vqmovn_s16(low), high);
             vminq_s8(vmaxq_s8(bytes, self.lowest), self.highest)
         }
@@ -145,7 +187,7 @@ impl Finish {
 /// The same pointer, of which the compiler does not know that it is: what is loaded from it is loaded there, and not held
 /// in registers from an earlier load on.
 #[inline(always)]
-fn late<T>(mut pointer: *const T) -> *const T {
+pub(super) fn late<T>(mut pointer: *const T) -> *const T {
     // SAFETY: no instruction.
     unsafe { asm!("/* {0} */", inout(reg) pointer, options(readonly, nostack, preserves_flags)) };
     pointer

@@ -4,8 +4,9 @@
 //! A filter of up to 32 elements is held in registers together with three others while the inputs pass. Longer ones
 //! pass together with the inputs: a tile of four pixels and four filters, two and eight, or one and sixteen.
 
-use super::finish::{Factors, Finish, shifts_left};
-use super::products::{Products, total};
+use super::finish::{Factors, Finish, are_usual, late};
+use super::gather::copy_run;
+use super::products::{Products, has_minimum, total};
 use crate::lines::{copy, run, tail};
 use crate::matrix::{Filters, Inputs};
 use core::arch::aarch64::{
@@ -15,8 +16,18 @@ use core::arch::aarch64::{
 use core::arch::asm;
 use core::ops::Range;
 
-/// The maximum number of elements of a filter that is held in registers.
+/// The maximum number of elements of a filter that is held in registers for any number of inputs.
 const HELD: usize = 32;
+
+/// The numbers of elements of a filter that is held in registers for many inputs, and the minimum number of these.
+const LONG_HELD: core::ops::RangeInclusive<usize> = 41..=64;
+const FEWEST_LONG_HELD: usize = 8;
+
+/// The maximum number of elements of a filter that is held in registers.
+const LONGEST_HELD: usize = *LONG_HELD.end();
+
+/// The minimum number of inputs for which looking for a -128 among the filters is worthwhile.
+const FEWEST_NARROW: usize = 4;
 
 /// [`composed::multiply`](crate::composed::multiply) for at least four filters, and inputs of which each line has at
 /// least sixteen elements, or is the only one and has at least one.
@@ -30,16 +41,39 @@ pub(super) unsafe fn multiply<P: Products>(
     output_step: usize,
     outputs: &mut [i8],
 ) {
+    let narrow = P::NARROWS && inputs.count >= FEWEST_NARROW && !has_minimum(filters.weights);
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        if narrow {
+            multiply_by::<P::OfNarrow>(filters, inputs, output_step, outputs);
+        } else {
+            multiply_by::<P>(filters, inputs, output_step, outputs);
+        }
+    }
+}
+
+/// [`multiply`] with these products.
+///
+/// # Safety
+/// As of [`multiply`], and the filters must be those that `P` is for.
+#[inline(always)]
+unsafe fn multiply_by<P: Products>(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: usize, outputs: &mut [i8]) {
     let job = Job { filters, inputs, finish: Finish::new(&filters.output), output_step };
     let (rows, outputs) = (filters.channels.len(), outputs.as_mut_ptr());
     // SAFETY: guaranteed by the caller.
     unsafe {
+        if inputs.lines == 1 && inputs.run < 16 && inputs.count == 1 && rows >= 16 {
+            return job.flat_short::<P>(outputs);
+        }
         if inputs.lines == 1 && inputs.run <= HELD && (inputs.count > 1 || inputs.run < 16) {
             return match inputs.run {
                 0..=8 => job.held::<P, 1, 1>(outputs),
                 9..=16 => job.held::<P, 2, 1>(outputs),
                 _ => job.held::<P, 4, 2>(outputs),
             };
+        }
+        if P::HOLDS_LONG && inputs.lines == 1 && LONG_HELD.contains(&inputs.run) && inputs.count >= FEWEST_LONG_HELD {
+            return job.held::<P, 8, 4>(outputs);
         }
         let mut done = inputs.count & !3;
         if done > 0 {
@@ -105,7 +139,7 @@ impl Job<'_> {
             let weights = self.filters.weights.as_ptr().wrapping_add(row * len);
             // SAFETY: guaranteed by the caller.
             let factors = unsafe { self.factors::<G>(row) };
-            let shifts_left = shifts_left(&factors);
+            let usual = are_usual(&factors);
             let (mut input, mut output) = (inputs, outputs.wrapping_add(row));
             for _ in 0..range.len() / M {
                 // SAFETY: guaranteed by the caller.
@@ -115,7 +149,7 @@ impl Job<'_> {
                         let at = |k: usize| sums[(4 * i + k) / N][(4 * i + k) % N];
                         factors[i % G].add_bias(total([at(0), at(1), at(2), at(3)]))
                     });
-                    store::<M>(finish.bytes(&factors, shifts_left, totals), output, output_step);
+                    store::<M>(finish.bytes(&factors, usual, totals), output, output_step);
                 }
                 input = input.wrapping_add(M * step);
                 output = output.wrapping_add(M * output_step);
@@ -143,39 +177,90 @@ impl Job<'_> {
             // SAFETY: this file is compiled only for targets with NEON.
             let mut sums = unsafe { [vdupq_n_s32(0); 16] };
             let mut weights = self.filters.weights.as_ptr().wrapping_add(row * len);
+            let channels = self.filters.channels.as_ptr().wrapping_add(row);
             let mut from = input;
             for _ in 0..lines {
                 let mut done = 0;
                 // SAFETY: guaranteed by the caller.
                 unsafe {
                     while run - done >= 128 {
-                        add_sixteen::<P, 8>(&mut sums, load(from.wrapping_add(done)), weights.wrapping_add(done), len);
+                        add_sixteen::<P, 8>(
+                            &mut sums,
+                            load(from.wrapping_add(done)),
+                            late(weights.wrapping_add(done)),
+                            len,
+                        );
                         done += 128;
                     }
                     while run - done >= 32 {
-                        add_sixteen::<P, 2>(&mut sums, load(from.wrapping_add(done)), weights.wrapping_add(done), len);
+                        add_sixteen::<P, 2>(
+                            &mut sums,
+                            load(from.wrapping_add(done)),
+                            late(weights.wrapping_add(done)),
+                            len,
+                        );
                         done += 32;
                     }
                     if run - done >= 16 {
-                        add_sixteen::<P, 1>(&mut sums, load(from.wrapping_add(done)), weights.wrapping_add(done), len);
+                        add_sixteen::<P, 1>(
+                            &mut sums,
+                            load(from.wrapping_add(done)),
+                            late(weights.wrapping_add(done)),
+                            len,
+                        );
                         done += 16;
                     }
                     if done < run {
                         let [x] = load(from.wrapping_add(run - 16));
                         let x = [vbicq_s8(x, rest_mask)];
-                        add_sixteen::<P, 1>(&mut sums, x, weights.wrapping_add(run - 16), len);
+                        add_sixteen::<P, 1>(&mut sums, x, late(weights.wrapping_add(run - 16)), len);
                     }
                 }
                 (from, weights) = (from.wrapping_add(line), weights.wrapping_add(run));
             }
             // SAFETY: guaranteed by the caller.
             unsafe {
-                let factors = self.factors::<4>(row);
                 let totals = core::array::from_fn(|group| {
                     let [a, b, c, d] = [0, 1, 2, 3].map(|r| sums[4 * group + r]);
-                    factors[group].add_bias(total([a, b, c, d]))
+                    total([a, b, c, d])
                 });
-                vst1q_s8(output.wrapping_add(row), finish.bytes(&factors, shifts_left(&factors), totals));
+                vst1q_s8(output.wrapping_add(row), finish.sixteen(channels, self.filters.offset, totals));
+            }
+            row += 16;
+        }
+    }
+
+    /// [`flat`](Self::flat) for the only input, of one line of 1 to 15 elements. Behind it there are zeros, so that filters
+    /// may be read beyond their ends.
+    ///
+    /// # Safety
+    /// The core must have the instructions of `P`, the operands must fit, and there must be at least sixteen filters.
+    #[inline(never)]
+    unsafe fn flat_short<P: Products>(&self, outputs: *mut i8) {
+        let (rows, len, finish) = (self.filters.channels.len(), self.filters.len, self.finish);
+        let x: [int8x16_t; 1] = load_short(self.inputs.values, len);
+        let mut last = [0; 256];
+        let mut row = 0;
+        while row < rows {
+            row = row.min(rows - 16);
+            let filters = tail(self.filters.weights, row * len);
+            let weights = if filters.len() >= 15 * len + 16 {
+                filters.as_ptr()
+            } else {
+                copy_run(&mut last, run(filters, 0, 16 * len));
+                last.as_ptr()
+            };
+            // SAFETY: guaranteed by the caller: there are sixteen filters, of which the last is followed by enough bytes, or
+            // has been copied to where it is.
+            unsafe {
+                let mut sums = [vdupq_n_s32(0); 16];
+                add_sixteen::<P, 1>(&mut sums, x, late(weights), len);
+                let totals = core::array::from_fn(|group| {
+                    let [a, b, c, d] = [0, 1, 2, 3].map(|r| sums[4 * group + r]);
+                    total([a, b, c, d])
+                });
+                let channels = self.filters.channels.as_ptr().wrapping_add(row);
+                vst1q_s8(outputs.wrapping_add(row), finish.sixteen(channels, self.filters.offset, totals));
             }
             row += 16;
         }
@@ -206,14 +291,14 @@ impl Job<'_> {
                 unsafe { P::arrange::<Q, V>(core::array::from_fn(|r| load_short(tail(weights, r * run), run))) };
             // SAFETY: guaranteed by the caller.
             let factors = unsafe { self.factors::<1>(row) };
-            let shifts_left = shifts_left(&factors);
+            let usual = are_usual(&factors);
             let four = |inputs: [*const i8; 4]| {
                 let mut totals = [factors[0].bias; 4];
                 for (total, input) in totals.iter_mut().zip(inputs) {
                     // SAFETY: guaranteed by the caller, and each input has as many bytes as are loaded.
                     *total = unsafe { P::four::<Q, V>(*total, load::<V>(input), &filters) };
                 }
-                finish.bytes(&factors, shifts_left, totals)
+                finish.bytes(&factors, usual, totals)
             };
             let (mut input, mut output) = (values.as_ptr(), outputs.wrapping_add(row));
             for _ in 0..whole / 4 {
@@ -223,7 +308,18 @@ impl Job<'_> {
                 input = input.wrapping_add(4 * step);
                 output = output.wrapping_add(4 * self.output_step);
             }
-            for i in whole & !3..count {
+            let mut done = whole & !3;
+            if done > 0 && done < whole {
+                // The last four inputs, of which some are computed again.
+                let again = done + 4 - whole;
+                let bytes = four(adjacent(input.wrapping_sub(again * step), step));
+                output = output.wrapping_sub(again * self.output_step);
+                // SAFETY: guaranteed by the caller.
+                unsafe { store::<4>(bytes, output, self.output_step) };
+                output = output.wrapping_add(4 * self.output_step);
+                done = whole;
+            }
+            for i in done..count {
                 let input = load_short::<V>(tail(values, i * step), run);
                 let bytes = four([input.as_ptr().cast(); 4]);
                 // SAFETY: guaranteed by the caller; all four outputs are the same, in the same place.
@@ -522,10 +618,13 @@ fn load_short<const V: usize>(from: &[i8], len: usize) -> [int8x16_t; V] {
     if from.len() >= 16 * V {
         // SAFETY: there are as many bytes as are loaded.
         let bytes = unsafe { load::<V>(from.as_ptr()) };
+        if len >= 16 * V {
+            return bytes;
+        }
         // SAFETY: this file is compiled only for targets with NEON.
         return core::array::from_fn(|v| unsafe { vandq_s8(bytes[v], first_bytes(len.saturating_sub(16 * v))) });
     }
-    let mut buffer = [0; HELD];
+    let mut buffer = [0; LONGEST_HELD];
     copy_short(&mut buffer, run(from, 0, len));
     // SAFETY: the buffer has as many bytes as the largest load takes.
     unsafe { load::<V>(buffer.as_ptr()) }
@@ -533,7 +632,7 @@ fn load_short<const V: usize>(from: &[i8], len: usize) -> [int8x16_t; V] {
 
 /// Out of line, to keep the surrounding loops small.
 #[inline(never)]
-fn copy_short(buffer: &mut [i8; HELD], bytes: &[i8]) {
+fn copy_short(buffer: &mut [i8; LONGEST_HELD], bytes: &[i8]) {
     copy(buffer, bytes);
 }
 

@@ -1,11 +1,18 @@
 //! Products of bytes, as the core has them.
 
-use core::arch::aarch64::{int8x16_t, int32x4_t, vpaddq_s32};
+use core::arch::aarch64::{int8x16_t, int32x4_t, vdupq_n_s8, vld1q_s8, vld1q_s8_x4, vminq_s8, vminvq_s8, vpaddq_s32};
 use core::arch::asm;
 
 /// Instructions that multiply bytes. The order of a sum differs from the portable loop's, but not its value, because
 /// sums wrap.
 pub(super) trait Products {
+    /// Faster products for filters of which no element is -128, if there are such.
+    type OfNarrow: Products;
+    /// Whether there are.
+    const NARROWS: bool;
+    /// Whether four filters of up to 64 elements leave enough registers for [`four`](Self::four).
+    const HOLDS_LONG: bool;
+
     /// Adds the products of sixteen inputs with as many elements of two filters to four sums each, of which only the
     /// total counts. In program order: the compiler neither moves it nor counts it when it decides whether to unroll a
     /// loop.
@@ -45,4 +52,25 @@ pub(super) fn total([a, b, c, d]: [int32x4_t; 4]) -> int32x4_t {
         );
     }
     totals
+}
+
+/// Whether one of the bytes is -128: without it, two products of bytes can be added in 16 bits.
+#[inline(never)]
+pub(super) fn has_minimum(bytes: &[i8]) -> bool {
+    let (blocks, rest) = bytes.as_chunks::<64>();
+    let (vectors, rest) = rest.as_chunks::<16>();
+    // SAFETY: this file is compiled only for targets with NEON; the arrays have as many bytes as are loaded.
+    let minimum = unsafe {
+        let mut minima = [vdupq_n_s8(0); 2];
+        for block in blocks {
+            let block = vld1q_s8_x4(block.as_ptr());
+            minima[0] = vminq_s8(minima[0], vminq_s8(block.0, block.1));
+            minima[1] = vminq_s8(minima[1], vminq_s8(block.2, block.3));
+        }
+        for vector in vectors {
+            minima[0] = vminq_s8(minima[0], vld1q_s8(vector.as_ptr()));
+        }
+        vminvq_s8(vminq_s8(minima[0], minima[1]))
+    };
+    minimum == i8::MIN || rest.contains(&i8::MIN)
 }

@@ -46,6 +46,10 @@ fn hwcap() -> u64 {
 pub(super) struct Dot;
 
 impl Products for Dot {
+    type OfNarrow = Self;
+    const NARROWS: bool = false;
+    const HOLDS_LONG: bool = true;
+
     #[inline(always)]
     unsafe fn add_two([a, b]: [int32x4_t; 2], x: int8x16_t, w: [int8x16_t; 2]) -> [int32x4_t; 2] {
         let mut sums = [a, b];

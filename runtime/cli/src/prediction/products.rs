@@ -11,6 +11,9 @@ const GATHERED: u64 = 576;
 /// The minimum number of elements of a run that is used in place.
 const LONG_RUN: u64 = 16;
 
+/// The number of elements in the buffer that some kernels copy whole lines of windows to, with their padding.
+const PADDED: u64 = 4096;
+
 /// Products of the same shape: windows of `pixels` adjacent pixels with all filters.
 struct Product {
     pixels: u64,
@@ -38,7 +41,7 @@ pub(super) fn add_product(layer: &Layer<'_>, terms: &mut Terms) -> Option<()> {
     let [units, depth] = [u64::from(weights.dim(0)), u64::from(weights.dim(weights.rank().checked_sub(1)?))];
     let times = elements(&layer.operands.output) / units.max(1) as f64;
     let product = Product { pixels: 1, times, lines: 1, run: depth, gathered: false };
-    Products { products: vec![product], channels: units, window: [depth; 3], large: 0.0 }.add_to(terms);
+    Products { products: vec![product], channels: units, window: [depth; 3], large: 0.0 }.add_to("", terms);
     Some(())
 }
 
@@ -64,7 +67,7 @@ pub(super) fn add_convolution(layer: &Layer<'_>, terms: &mut Terms) -> Option<()
         let of_row = if exchanged { 1 } else { horizontal.output };
         all.push(calls.rows.saturating_mul(of_row), times, 1, depth, false);
         all.push((rows % calls.rows.max(1)).saturating_mul(of_row), groups as f64, 1, depth, false);
-        all.add_to(terms);
+        all.add_to("", terms);
         return Some(());
     }
     let contiguous = horizontal.kernel == 1 || (groups == 1 && horizontal.dilation <= 1);
@@ -83,7 +86,21 @@ pub(super) fn add_convolution(layer: &Layer<'_>, terms: &mut Terms) -> Option<()
         all.gather(end - in_place.end, times);
         all.gather(end - start, images * (vertical.output - whole_lines) as f64);
     }
-    all.add_to(terms);
+    all.add_to("", terms);
+    // Kernels that copy lines with their padding have no clipped windows.
+    let columns = horizontal.columns(piece.min(horizontal.output));
+    if contiguous && columns.saturating_mul(vertical.kernel).saturating_mul(input[3]) <= PADDED {
+        let len = all.window[0];
+        all.products.clear();
+        all.large = 0.0;
+        for start in (0..horizontal.output).step_by(usize::try_from(piece).ok()?).take(1 << 16) {
+            let pixels = piece.min(horizontal.output - start);
+            let times = images * vertical.output as f64;
+            let (lines, run) = if line >= LONG_RUN { (vertical.kernel, line) } else { (1, len) };
+            all.push(pixels, times, lines, run, line < LONG_RUN);
+        }
+    }
+    all.add_to("lines", terms);
     Some(())
 }
 
@@ -106,8 +123,8 @@ impl Products {
         self.push(pixels % together, times, 1, len, true);
     }
 
-    /// Adds all terms.
-    fn add_to(&self, terms: &mut Terms) {
+    /// Adds all terms, whose names begin with `set`.
+    fn add_to(&self, set: &str, terms: &mut Terms) {
         let channels = self.channels as f64;
         let by = |size: u64| self.channels.div_ceil(size) as f64;
         for kind in Kind::ALL {
@@ -126,16 +143,17 @@ impl Products {
             ];
             for (pixels, of_elements) in counts {
                 for (elements, count) in of_elements {
-                    let name = format!("{} {pixels} {elements}", kind.name());
-                    add(terms, name.trim_end(), &[("", count)], &filters);
+                    let name = format!("{set} {} {pixels} {elements}", kind.name());
+                    add(terms, name.trim(), &[("", count)], &filters);
                 }
             }
         }
-        self.add_gathered(terms);
+        self.add_gathered(set, terms);
     }
 
     /// Adds the terms of copied windows, and of those that are too large for it.
-    fn add_gathered(&self, terms: &mut Terms) {
+    fn add_gathered(&self, set: &str, terms: &mut Terms) {
+        let named = |name: &str| format!("{set} {name}").trim_start().to_owned();
         let [len, line, tap] = self.window;
         let mut counts = [0.0; 5];
         for &Product { pixels, times, run, gathered, .. } in &self.products {
@@ -149,14 +167,14 @@ impl Products {
         let in_place = self.products.iter().filter(|product| !product.gathered).map(|product| product.times).sum();
         let names = ["call", "p", "e", "line", "tap"];
         let counts: Vec<_> = names.into_iter().zip(counts).collect();
-        add(terms, "gather", &counts, &[("", 1.0)]);
-        add(terms, "in place", &[("call", in_place)], &[("", 1.0)]);
+        add(terms, &named("gather"), &counts, &[("", 1.0)]);
+        add(terms, &named("in place"), &[("call", in_place)], &[("", 1.0)]);
         let channels = self.channels as f64;
         let len = len as f64;
         let by_4 = self.channels.div_ceil(4) as f64;
         add(
             terms,
-            "large",
+            &named("large"),
             &[("p", self.large)],
             &[("", 1.0), ("c", channels), ("c e", channels * len), ("4c e", by_4 * len)],
         );

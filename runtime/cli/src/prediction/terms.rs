@@ -167,6 +167,12 @@ impl Axis {
         (0..self.output.min(MOST_OUTPUTS)).map(taps).sum()
     }
 
+    /// The inputs from the first tap of an output to the last of the one that is `outputs - 1` after it.
+    pub(super) fn columns(&self, outputs: u64) -> u64 {
+        let extent = self.kernel.saturating_sub(1).saturating_mul(self.dilation).saturating_add(1);
+        self.stride.saturating_mul(outputs.saturating_sub(1)).saturating_add(extent)
+    }
+
     /// Whether one output reads the input at the same place, and nothing else.
     pub(super) fn is_pointwise(&self) -> bool {
         [self.kernel, self.stride, self.pad] == [1, 1, 0] && self.input == self.output

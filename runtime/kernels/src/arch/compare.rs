@@ -15,6 +15,7 @@ use tealight_types::{ActivationRange, Multiplier, Window2d};
 /// ```
 /// assert_eq!(tealight_kernels::compare_arch(100), None);
 /// ```
+#[inline(never)]
 pub fn compare_arch(cases: u32) -> Option<u32> {
     let mut random = Random(0x2545_f491);
     let mut bytes = [[0i8; 160]; 2];
@@ -136,7 +137,10 @@ fn same_products<const ROWS: usize, const VALUES: usize, const WEIGHTS: usize, c
     }
     // Inputs without gaps, gathered by a function.
     let (mut c, mut d) = ([7i8; OUTPUTS], [7i8; OUTPUTS]);
-    let count = inputs.count.min(inputs.values.len().checked_div(filters.len).unwrap_or(0));
+    // As many as there is room for: they are computed in parts.
+    let room = [inputs.values.len().checked_div(filters.len), OUTPUTS.checked_div(step)];
+    let count = room.into_iter().flatten().fold(inputs.count, usize::min);
+    let count = if filters.len == 0 { 0 } else { count };
     let inputs = Inputs { count, step: filters.len, lines: 1, line: 0, run: filters.len, ..inputs };
     arch::multiply_gathered(&filters, count, step, &mut c, &mut |range, values| {
         let all = tail(inputs.values, range.start * filters.len);

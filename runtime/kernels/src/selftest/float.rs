@@ -6,6 +6,7 @@ use crate::{ArgMinMax, Broadcast, ResizeBilinear, Window2d};
 use super::Digest;
 
 /// Pseudo-random f32 values in `[-2, 2)`.
+#[inline(never)]
 fn signal<const N: usize>(seed: u32) -> [f32; N] {
     core::array::from_fn(|i| {
         let hash = (i as u32).wrapping_add(7919u32.wrapping_mul(seed)).wrapping_mul(2_654_435_761) >> 8;
@@ -13,13 +14,25 @@ fn signal<const N: usize>(seed: u32) -> [f32; N] {
     })
 }
 
-/// The digest of the bits of 96 outputs.
+/// These weights in another type.
+#[inline(never)]
+fn converted<T: Copy + Default, const N: usize>(weights: &[f32; N], convert: impl Fn(f32) -> T) -> [T; N] {
+    let mut converted = [T::default(); N];
+    for (to, &weight) in converted.iter_mut().zip(weights) {
+        *to = convert(weight);
+    }
+    converted
+}
+
+/// The digest of the bits of 96 outputs. A call for each kernel, so that their outputs do not lie on the stack side by side.
+#[inline(never)]
 fn digest(kernel: impl FnOnce(&mut [f32])) -> u64 {
     let mut output = [0.0; 96];
     kernel(&mut output);
     Digest::default().f32s(&output).0
 }
 
+#[inline(never)]
 fn of_function(f: UnaryFunction) -> u64 {
     let positive = matches!(f, UnaryFunction::Log | UnaryFunction::Sqrt | UnaryFunction::Rsqrt);
     let input = signal::<96>(1).map(|x| if positive { x.abs() } else { 4.0 * x });
@@ -27,9 +40,10 @@ fn of_function(f: UnaryFunction) -> u64 {
 }
 
 /// The digest of each kernel on this target, in the order of [`RECORDED`].
+#[inline(never)]
 pub(super) fn digests() -> [(&'static str, u64); 41] {
     let (x, w, b): ([f32; 2048], [f32; 2048], [f32; 96]) = (signal(1), signal(2), signal(3));
-    let (halves, bytes) = (w.map(f16::from_f32), w.map(|w| (63.0 * w) as i8));
+    let (halves, bytes) = (converted(&w, f16::from_f32), converted(&w, |w| (63.0 * w) as i8));
     let scaled = b.map(|bias| ScaleBias { scale: bias / 63.0, bias });
     let input = [2, 5, 6, 12];
     let window = Window2d { kernel: [3, 3], stride: [2, 1], dilation: [1, 2], pad: [1, 2] };

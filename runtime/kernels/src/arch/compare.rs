@@ -73,6 +73,7 @@ pub fn compare_arch(cases: u32) -> Option<u32> {
 }
 
 /// Compares requantization on accumulators and channels that a checked model may have.
+#[inline(never)]
 fn same_bytes(random: &mut Random) -> bool {
     let mut accumulators = [0; 24];
     let mut channels = [Channel { bias: 0, multiplier: 0, shift: 0 }; 24];
@@ -103,6 +104,7 @@ const WEIGHTS: usize = if cfg!(target_pointer_width = "64") { 17 * LONGEST } els
 
 /// Compares the products of several inputs with fewer than `ROWS` rows with their definition. An input has runs of fewer
 /// than `longest` elements.
+#[inline(never)]
 fn same_products<const ROWS: usize, const VALUES: usize, const WEIGHTS: usize, const OUTPUTS: usize>(
     random: &mut Random,
     longest: usize,
@@ -160,6 +162,7 @@ struct Aligned<const N: usize>([i8; N]);
 
 /// Compares the products of one input with several rows with their definition: rows of up to 480 elements, most of which
 /// begin at multiples of four.
+#[inline(never)]
 fn same_rows(random: &mut Random) -> bool {
     let (mut values, mut weights) = (Aligned([0; 480]), Aligned([0; 1928]));
     for byte in values.0.iter_mut().chain(&mut weights.0) {
@@ -206,6 +209,7 @@ fn multiply_by_definition(filters: &Filters<'_>, inputs: &Inputs<'_>, step: usiz
 
 /// Compares a line, or some pixels of it, of a depthwise convolution of 3 x 3 taps with its definition, if the instruction set computes it. It has
 /// fewer than `CHANNELS` channels.
+#[inline(never)]
 fn same_lines<const CHANNELS: usize, const SIZE: usize, const OUTPUTS: usize>(random: &mut Random) -> bool {
     let (input, weights): ([i8; SIZE], [i8; SIZE]) = (random.bytes(), random.weights());
     let channels: [Channel; CHANNELS] = random.channels();
@@ -253,6 +257,7 @@ fn same_lines<const CHANNELS: usize, const SIZE: usize, const OUTPUTS: usize>(ra
 }
 
 /// Compares a depthwise convolution of several pixels with its definition.
+#[inline(never)]
 fn same_taps(random: &mut Random) -> bool {
     let (input, weights): ([_; SIZE], [_; SIZE]) = (random.bytes(), random.weights());
     let (input, weights) = (tail(&input, random.below(8)), tail(&weights, random.below(8)));
@@ -292,6 +297,7 @@ fn same_taps(random: &mut Random) -> bool {
 }
 
 /// Compares some rows of a depthwise convolution of few taps, computed as a layer, with its definition.
+#[inline(never)]
 fn same_rows_of_depthwise(random: &mut Random) -> bool {
     let (input, weights): ([i8; SIZE], [i8; SIZE]) = (random.bytes(), random.weights());
     let channels: [Channel; 29] = random.channels();
@@ -340,6 +346,7 @@ fn same_rows_of_depthwise(random: &mut Random) -> bool {
 }
 
 /// Compares the sums of two operands of one shape with those of single elements.
+#[inline(never)]
 fn same_sums(random: &mut Random) -> bool {
     let (a, b): ([_; SIZE], [_; SIZE]) = (random.bytes(), random.bytes());
     let len = random.below(40);
@@ -366,6 +373,7 @@ fn same_sums(random: &mut Random) -> bool {
 }
 
 /// Compares copies of inputs, if the instruction set makes them, and of a run with their definition.
+#[inline(never)]
 fn same_copies(random: &mut Random) -> bool {
     let values: [i8; SIZE] = random.bytes();
     let inputs = Inputs {

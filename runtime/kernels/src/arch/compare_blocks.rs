@@ -15,6 +15,7 @@ const ROWS: usize = 20;
 const SIZE: usize = 36 * 2 * ROWS;
 
 /// Compares a case of each.
+#[inline(never)]
 pub(super) fn same(random: &mut Random) -> bool {
     let (mut weights, mut activations) = ([0; SIZE], [0; SIZE]);
     for byte in weights.iter_mut().chain(&mut activations) {
@@ -31,6 +32,7 @@ pub(super) fn same(random: &mut Random) -> bool {
         && same_halves(random)
 }
 
+#[inline(never)]
 fn same_products<B: Block>(random: &mut Random, weights: &[u8], activations: &[u8]) -> bool {
     let (count, row_blocks) = (random.below(ROWS), random.below(5));
     let (weights, activations) = (blocks::<B>(weights), run(blocks::<B::Activation>(activations), 0, row_blocks));
@@ -46,6 +48,7 @@ fn same_products<B: Block>(random: &mut Random, weights: &[u8], activations: &[u
 }
 
 /// Compares the quantization of a block of numbers of one magnitude, many of them halves of integers times the factor.
+#[inline(never)]
 fn same_elements(random: &mut Random) -> bool {
     let exponent = if random.below(8) == 0 { random.below(256) } else { 120 + random.below(16) };
     let unit = f32::from_bits((exponent as u32) << 23);
@@ -68,6 +71,7 @@ fn same_elements(random: &mut Random) -> bool {
     ours == theirs && a == b
 }
 
+#[inline(never)]
 fn same_halves(random: &mut Random) -> bool {
     let (half, single) = (f16::from_bits(random.next() as u16), f32::from_bits(random.next()));
     let of_half = same_bits(&[arch::half_to_f32(half)], &[half_to_f32(half)]);

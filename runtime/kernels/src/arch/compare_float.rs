@@ -12,6 +12,7 @@ const SIZE: usize = 256;
 const OUTPUTS: usize = 48;
 
 /// Compares a case with weights in f32, in f16 and in i8.
+#[inline(never)]
 pub(super) fn same(random: &mut Random) -> bool {
     let mut input = [0.0; SIZE];
     let (mut weights, mut halves, mut bytes) = ([0.0; SIZE], [f16::ZERO; SIZE], [0i8; SIZE]);
@@ -59,6 +60,7 @@ fn window(random: &mut Random) -> Window {
     }
 }
 
+#[inline(never)]
 fn same_products<W: Weight>(random: &mut Random, input: &[f32], weights: &[W]) -> bool {
     // Few rows that lie far apart, or as many as are multiplied together.
     let [stride, count] = if random.below(2) == 0 { [40, 6] } else { [10, 24] }.map(|limit| random.below(limit));
@@ -88,6 +90,7 @@ fn eight_lanes<W: Weight>(window: &Window, len: usize, input: &[f32], weights: &
     ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
 
+#[inline(never)]
 fn same_taps<W: Weight>(random: &mut Random, input: &[f32], weights: &[W]) -> bool {
     let (window, count) = (window(random), random.below(40));
     let (mut a, mut b) = ([7.0; OUTPUTS], [7.0; OUTPUTS]);
@@ -106,6 +109,7 @@ fn same_taps<W: Weight>(random: &mut Random, input: &[f32], weights: &[W]) -> bo
 }
 
 /// Compares pixels of a line, in products and depthwise.
+#[inline(never)]
 fn same_pixels<W: Weight>(random: &mut Random, input: &[f32], weights: &[W], finish: &[W::Finish]) -> bool {
     let channels = random.below(14);
     let pixels = Pixels {
@@ -129,6 +133,7 @@ fn same_pixels<W: Weight>(random: &mut Random, input: &[f32], weights: &[W], fin
 }
 
 /// Compares the last step, with finite and infinite bounds, often in a wrong order or not numbers.
+#[inline(never)]
 fn same_sums(random: &mut Random, bias: &[f32]) -> bool {
     let mut bound = |infinite| if random.below(3) == 0 { infinite } else { number(random) };
     let activation = [bound(f32::NEG_INFINITY), bound(f32::INFINITY)];
@@ -144,6 +149,7 @@ fn same_sums(random: &mut Random, bias: &[f32]) -> bool {
 }
 
 /// Whether all bits are the same, except those of NaNs.
+#[inline(never)]
 pub(super) fn same_bits(a: &[f32], b: &[f32]) -> bool {
     a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()))
 }

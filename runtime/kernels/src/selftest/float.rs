@@ -39,11 +39,22 @@ fn of_function(f: UnaryFunction) -> u64 {
     digest(|output| unary(f, &input, output))
 }
 
+#[inline(never)]
+fn of_subnormal(dense: &FullyConnected) -> u64 {
+    let x = signal::<360>(1).map(|x| 1e-25 * x);
+    let w = signal::<540>(2).map(|w| 1e-14 * w);
+    digest(|y| fully_connected(dense, 0..96, &x, &w, &[0.0; 12], y))
+}
+
 /// The digest of each kernel on this target, in the order of [`RECORDED`].
 #[inline(never)]
 pub(super) fn digests() -> [(&'static str, u64); 41] {
-    let (x, w, b): ([f32; 2048], [f32; 2048], [f32; 96]) = (signal(1), signal(2), signal(3));
-    let (halves, bytes) = (converted(&w, f16::from_f32), converted(&w, |w| (63.0 * w) as i8));
+    // One after the other: a tuple of them would lie on the stack beside them.
+    let x = signal::<2048>(1);
+    let w = signal::<2048>(2);
+    let b = signal::<96>(3);
+    let halves = converted(&w, f16::from_f32);
+    let bytes = converted(&w, |w| (63.0 * w) as i8);
     let scaled = b.map(|bias| ScaleBias { scale: bias / 63.0, bias });
     let input = [2, 5, 6, 12];
     let window = Window2d { kernel: [3, 3], stride: [2, 1], dilation: [1, 2], pad: [1, 2] };
@@ -86,10 +97,7 @@ pub(super) fn digests() -> [(&'static str, u64); 41] {
         ("depthwise_conv2d, i8", digest(|y| depthwise_conv2d(&depthwise, 0..2, &x, &bytes, &scaled, y))),
         ("fully_connected, i8", digest(|y| fully_connected(&dense, 0..96, &x, &bytes, &scaled, y))),
         // Some vector units flush subnormal numbers to zero.
-        ("fully_connected, subnormal products", {
-            let (x, w) = (signal::<360>(1).map(|x| 1e-25 * x), signal::<540>(2).map(|w| 1e-14 * w));
-            digest(|y| fully_connected(&dense, 0..96, &x, &w, &[0.0; 12], y))
-        }),
+        ("fully_connected, subnormal products", of_subnormal(&dense)),
         ("batch_matmul", digest(|y| batch_matmul(&product, 0..8, &x, &w, y))),
         ("div", digest(|y| div(&elements, 0..1, &x, &w, y))),
         ("mean", digest(|y| mean(&Mean { dims: [1, 1, 96, 3, 7, 1], reduced: 0b11_1000 }, 0..96, &x, y))),

@@ -8,6 +8,7 @@ use crate::tolerance::{Tolerance, floats, near};
 use safetensors::SafeTensors;
 use std::collections::BTreeMap;
 use std::path::Path;
+use tealight::{Budget, OwnedSession};
 
 /// One case.
 #[derive(Debug, Default)]
@@ -18,6 +19,24 @@ pub struct Case {
     pub model: Vec<u8>,
     /// Invocations in a row, state kept between them.
     pub steps: Vec<Step>,
+}
+
+impl Case {
+    /// Runs `model`, which is compiled from it, on the inputs of the first invocation, each poll with the next budget.
+    /// Returns the bytes of the first output.
+    ///
+    /// # Panics
+    /// If the model is invalid, or has other inputs.
+    pub fn run(&self, model: &[u8], mut budget: impl FnMut() -> Budget) -> Vec<u8> {
+        let mut session = OwnedSession::from_bytes(model).unwrap_or_else(|error| panic!("{}: {error}", self.about));
+        for (i, input) in self.steps.iter().take(1).flat_map(|step| &step.inputs).enumerate() {
+            let copied = session.input(i).map(|mut tensor| tensor.copy_from_bytes(input));
+            assert!(copied.is_some_and(|copied| copied.is_ok()), "{}: input {i} is another", self.about);
+        }
+        while session.poll(budget()).is_pending() {}
+        let output = session.output(0).unwrap_or_else(|| panic!("{}: it has no output", self.about));
+        output.as_bytes().to_vec()
+    }
 }
 
 /// One invocation: the bytes of all inputs and of all outputs.

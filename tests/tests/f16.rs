@@ -3,21 +3,12 @@
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
 use std::collections::BTreeSet;
-use tealight::{Budget, Model, OwnedSession};
+use tealight::{Budget, Model};
 use tealight_compiler::{Options, compile_tflite};
 use tealight_kernels::float::f16;
 use tealight_tests::models::splitmix64;
-use tealight_tests::ops::{Case, cases};
+use tealight_tests::ops::cases;
 use tealight_tests::tolerance::floats;
-
-fn run(model: &[u8], case: &Case, mut budget: impl FnMut() -> Budget) -> Vec<u8> {
-    let mut session = OwnedSession::from_bytes(model).unwrap();
-    for (i, input) in case.steps[0].inputs.iter().enumerate() {
-        session.input(i).unwrap().copy_from_bytes(input).unwrap();
-    }
-    while session.poll(budget()).is_pending() {}
-    session.output(0).unwrap().as_bytes().to_vec()
-}
 
 /// The file with the weights of every layer that may have them in f16 rounded to f16, but still f32.
 fn rounded(file: &[u8]) -> Vec<u8> {
@@ -50,14 +41,11 @@ fn layers_with_f16_weights_match_rounded_f32_weights() {
             let layers = (0..model.op_count()).filter(|&i| model.op(i).operator.weight_inputs().len() > 0).count();
             assert_eq!(model.op_set().has_f16(), layers > 0, "{name}");
             assert_eq!(half.report.quantized.len(), layers, "{name}: {:?}", half.report.quantized);
-            let expected = run(&rounded(&float), &case, Budget::unlimited);
-            assert!(run(&half.bytes, &case, Budget::unlimited) == expected, "{name}");
-            assert!(
-                run(&half.bytes, &case, || Budget::macs(splitmix64(&mut seed) % 8000)) == expected,
-                "{name}: slices"
-            );
+            let expected = case.run(&rounded(&float), Budget::unlimited);
+            assert!(case.run(&half.bytes, Budget::unlimited) == expected, "{name}");
+            assert!(case.run(&half.bytes, || Budget::macs(splitmix64(&mut seed) % 8000)) == expected, "{name}: slices");
             // Rounding to 11 bits shows, and not by much.
-            let plain = floats(&run(&float, &case, Budget::unlimited));
+            let plain = floats(&case.run(&float, Budget::unlimited));
             let largest = plain.iter().fold(0f32, |max, x| max.max(x.abs()));
             let off = plain.iter().zip(floats(&expected)).fold(0f32, |max, (a, b)| max.max((a - b).abs()));
             if layers > 0 {

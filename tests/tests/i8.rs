@@ -3,27 +3,18 @@
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
 use std::collections::BTreeMap;
-use tealight::{Budget, Model, OwnedSession};
+use tealight::{Budget, Model};
 use tealight_compiler::builder::compile_kernel_graph;
 use tealight_compiler::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorQuantization};
 use tealight_compiler::ir::Op;
 use tealight_compiler::{Options, import_tflite};
 use tealight_format::DType;
 use tealight_tests::models::splitmix64;
-use tealight_tests::ops::{Case, cases};
+use tealight_tests::ops::cases;
 use tealight_tests::tolerance::floats;
 
 /// By how much outputs may differ, of the largest.
 const TOLERANCE: f32 = 1e-5;
-
-fn run(model: &[u8], case: &Case, mut budget: impl FnMut() -> Budget) -> Vec<u8> {
-    let mut session = OwnedSession::from_bytes(model).unwrap();
-    for (i, input) in case.steps[0].inputs.iter().enumerate() {
-        session.input(i).unwrap().copy_from_bytes(input).unwrap();
-    }
-    while session.poll(budget()).is_pending() {}
-    session.output(0).unwrap().as_bytes().to_vec()
-}
 
 /// The codes of weights with a scale for each index of dimension `axis`.
 fn codes(weights: &Tensor, axis: usize) -> (Vec<i8>, TensorQuantization) {
@@ -100,8 +91,8 @@ fn layers_with_int8_weights_are_near_those_with_the_weights_that_the_codes_stand
             }
             sizes = [sizes[0] + kept.report.weights_bytes, sizes[1] + expanded.report.weights_bytes];
             let (expected, found) =
-                (run(&expanded.bytes, &case, Budget::unlimited), run(&kept.bytes, &case, Budget::unlimited));
-            let sliced = run(&kept.bytes, &case, || Budget::macs(splitmix64(&mut seed) % 8000));
+                (case.run(&expanded.bytes, Budget::unlimited), case.run(&kept.bytes, Budget::unlimited));
+            let sliced = case.run(&kept.bytes, || Budget::macs(splitmix64(&mut seed) % 8000));
             assert!(found == sliced, "{name}: slices");
             let (expected, found) = (floats(&expected), floats(&found));
             let largest = expected.iter().fold(0f32, |max, x| max.max(x.abs()));

@@ -4,7 +4,7 @@ use crate::board::{self, Board};
 use crate::context::Context;
 use crate::firmware::{self, Level, Recipe};
 use crate::model::ModelFile;
-use crate::on_board::{stable_copy, stable_file};
+use crate::on_board::{stable_copy, stable_input};
 use crate::parts;
 use crate::progress::Progress;
 use crate::run;
@@ -89,7 +89,7 @@ pub(crate) fn image(
 ) -> Result<Vec<u8>> {
     fit::check(board, model)?;
     let file = stable_copy(context, model)?;
-    let input = if inputs.is_empty() { None } else { Some(stable_file(context, inputs, "bin")?) };
+    let input = stable_input(context, inputs)?;
     let recipe = Recipe { board, name: &model.name, model: &file, embedded_input: input.as_deref(), features, log };
     let progress = Progress::start(format!("building {} for {}", model.name, board.id));
     let image = firmware::build(context, recipe)?;

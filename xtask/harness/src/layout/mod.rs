@@ -18,7 +18,7 @@ use crate::firmware::{self, Level, Recipe};
 use crate::fit::{self, DoesNotFit};
 use crate::flash;
 use crate::model::ModelFile;
-use crate::on_board::{receives, stable_copy, stable_file};
+use crate::on_board::{receives, stable_copy, stable_input};
 use crate::progress::Progress;
 use crate::run::model_and_inputs;
 use crate::table::{Table, table};
@@ -101,8 +101,7 @@ fn of_board(context: &Context, board: &Board, model: &ModelFile, inputs: &[u8]) 
     fit::check(board, model)?;
     let features = model.features();
     let file = stable_copy(context, model)?;
-    let built_in = !inputs.is_empty() && !receives(board);
-    let input = if built_in { Some(stable_file(context, inputs, "bin")?) } else { None };
+    let input = stable_input(context, if receives(board) { &[] } else { inputs })?;
     let embedded_input = input.as_deref();
     let recipe = Recipe { board, name: &model.name, model: &file, embedded_input, features, log: Level::Info };
     let image = firmware::build(context, recipe)?;

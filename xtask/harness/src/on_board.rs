@@ -216,6 +216,10 @@ pub fn stable_file(context: &Context, bytes: &[u8], extension: &str) -> Result<s
 }
 
 /// The same for inputs that are built into an image; `None` if there are none.
-pub(crate) fn stable_input(context: &Context, inputs: &[u8]) -> Result<Option<std::path::PathBuf>> {
+///
+/// # Errors
+///
+/// If the file cannot be written.
+pub fn stable_input(context: &Context, inputs: &[u8]) -> Result<Option<std::path::PathBuf>> {
     if inputs.is_empty() { Ok(None) } else { stable_file(context, inputs, "bin").map(Some) }
 }

@@ -251,7 +251,8 @@ fn clippy_firmware(context: &Context, extent: Extent) -> Result<()> {
         };
         install::ensure_target(context, &board.target)?;
         for features in features {
-            let command = firmware::cargo(context, &board, &["clippy", "--profile", "firmware"], features)
+            let words = ["clippy", "--profile", "firmware"];
+            let command = firmware::cargo(context, &board, &words, features, firmware::Level::Trace)
                 .args(["--", "-D", "warnings"]);
             command.env("TEALIGHT_MODEL", &model).run()?;
         }

@@ -70,10 +70,9 @@ pub fn build(context: &Context, recipe: Recipe<'_>) -> Result<Vec<u8>> {
     let _lock = files::lock(context, &format!("firmware-{}", board.id))?;
     let model = std::path::absolute(recipe.model)?;
     let id = &board.id;
-    let mut command = cargo(context, board, &["build", "--profile", "firmware"], recipe.features)
+    let mut command = cargo(context, board, &["build", "--profile", "firmware"], recipe.features, recipe.log)
         .arg("--message-format=json-render-diagnostics")
         .env("TEALIGHT_MODEL", &model)
-        .env("DEFMT_LOG", recipe.log.name())
         .env_remove("TEALIGHT_INPUT");
     if let Some(input) = recipe.embedded_input {
         command = command.env("TEALIGHT_INPUT", std::path::absolute(input)?);
@@ -120,9 +119,13 @@ pub const COMPARE: &str = "compare-arch";
 
 /// A command of cargo for a board's crate, with the compiler flags of the board's core.
 ///
-/// Cargo distinguishes artifacts by these flags, so boards that share a target do not replace each other's. As tests build
-/// it, firmware whose instructions are not counted is built with clippy in the place of the compiler.
-pub fn cargo<'a>(context: &'a Context, board: &Board, words: &[&str], features: &[&str]) -> Cmd<'a> {
+/// Cargo distinguishes artifacts by these flags, so boards that share a target do not replace each other's. It does not
+/// distinguish `defmt`'s macros for one level of the log from those for another: they, and all that is built with them,
+/// would be built again each time the level changes. So for each level they have another number of codegen units, which
+/// cargo does distinguish.
+///
+/// As tests build it, firmware whose instructions are not counted is built with clippy in the place of the compiler.
+pub fn cargo<'a>(context: &'a Context, board: &Board, words: &[&str], features: &[&str], log: Level) -> Cmd<'a> {
     let shell = &context.shell;
     let (cargo, id, target, manifest) = (context.cargo(), &board.id, &board.target, board.manifest());
     let slot = features.contains(&MODEL_SLOT).then_some(("TEALIGHT_SLOT", "1"));
@@ -130,8 +133,11 @@ pub fn cargo<'a>(context: &'a Context, board: &Board, words: &[&str], features: 
     let checked = if uncounted && context.as_tested() { &CHECKED[..] } else { &[] };
     let features: Vec<_> = features.iter().map(|feature| format!("tealight-board/{feature}")).collect();
     let features = features.join(",");
+    let of_level = format!("profile.firmware.package.defmt-macros.codegen-units={}", 1 + log as u32);
     let variable = format!("CARGO_TARGET_{}_RUSTFLAGS", target.to_uppercase().replace(['-', '.'], "_"));
     cmd!(shell, "{cargo} {words...} --manifest-path {manifest} --package {id} --target {target} --features {features}")
+        .args(["--config", &of_level])
+        .env("DEFMT_LOG", log.name())
         .env(variable, board.rustflags().join(" "))
         // The memory map of the firmware depends on it.
         .env_remove("TEALIGHT_SLOT")

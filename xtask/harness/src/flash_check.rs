@@ -163,7 +163,8 @@ const SECOND: &str = "gesture";
 fn models_alone(context: &Context, program: &Path, board: &Board) -> Result<()> {
     let (first, input) = run::demonstration(context)?;
     let (second, other_input) = run::demonstration_of(context, SECOND)?;
-    let image = flash::image(context, board, &first, &input, Build { log: Level::Info, loadable: true })?;
+    // With the level of the other image, for which all that it is made of is compiled already.
+    let image = flash::image(context, board, &first, &input, Build { log: Level::Debug, loadable: true })?;
     let other = flash::slot_file(context, board, &second, &other_input)?;
     let probe = simulated(context, board)?;
     let board_words = flash::board_words(context, board)?;

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::files::sha256;
 use crate::fit::DoesNotFit;
 use crate::linux;
-use crate::on_board::{Options, run_on_board};
+use crate::on_board::{Options, TIME_LIMIT, run_on_board};
 use crate::peers::Peers;
 use crate::progress::{Progress, say};
 use crate::side_by_side::on_each;
@@ -144,7 +144,9 @@ fn model_conforms(context: &Context, board: &Board, subject: &Subject) -> Result
     let model = &subject.model;
     let (mut first, mut outputs) = (None, Vec::new());
     for run in &subject.runs {
-        let ran = run_on_board(context, board, model, &run.inputs, Options::default())?;
+        // Emulators of chips are slow, and a machine may do other things beside.
+        let options = Options { limit: 3 * TIME_LIMIT, ..Options::default() };
+        let ran = run_on_board(context, board, model, &run.inputs, options)?;
         run.expected.compare(&ran.outputs)?;
         outputs.extend_from_slice(&ran.outputs);
         first.get_or_insert(ran);

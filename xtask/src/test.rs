@@ -421,7 +421,10 @@ const BALANCED: &[&str] = &[board::DEFAULT, "microbit", "riscv32-virt", "aarch64
 const BALANCED_BY_WIRE: &[&str] = &[board::DEFAULT, "riscv32-virt"];
 
 fn balance_on_boards(context: &Context, extent: Extent) -> Result<()> {
-    let boards = chosen_boards(context, extent, BALANCED)?;
+    let mut boards = chosen_boards(context, extent, BALANCED)?;
+    for small in boards.extract_if(.., |board| !balance::fits(board)) {
+        println!("  --  {} keeps too little stack", small.id);
+    }
     let scenario = simulate::tested()?;
     balance::on_boards(context, &boards, &scenario, World::OnBoard)?;
     let wired = chosen_boards(context, extent, BALANCED_BY_WIRE)?;

@@ -59,6 +59,14 @@ pub fn on_this_machine(context: &Context, scenario: &Scenario) -> Result<Summary
     Ok(scenario.run(policy, second, |_| {})?)
 }
 
+/// Bytes of stack that the app needs, together with its world.
+const STACK: u64 = 4096;
+
+/// Whether a board keeps enough stack for the app and its world.
+pub fn fits(board: &Board) -> bool {
+    board.stack >= STACK
+}
+
 /// Where the simulated world of a board is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum World {
@@ -90,6 +98,10 @@ pub fn on_boards(context: &Context, boards: &[Board], scenario: &Scenario, world
 }
 
 fn on_board(context: &Context, board: &Board, scenario: &Scenario) -> Result<Trajectory> {
+    if !fits(board) {
+        let [needed, kept] = [STACK, board.stack].map(grouped);
+        bail!("the robot's app and its world need {needed} bytes of stack, and {} keeps {kept}", board.id);
+    }
     let policy = own_model(context, "balance")?;
     let options = Options { features: &["balance"], embed_input: true, ..Options::default() };
     let console = emulate(context, board, &policy, Input::Bytes(&scenario.to_bytes()), options, &|_| {})?.console;

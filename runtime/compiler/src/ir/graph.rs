@@ -228,7 +228,7 @@ impl Tensor {
 
     /// Returns the number of elements (saturating).
     pub fn elements(&self) -> usize {
-        self.shape.iter().fold(1usize, |n, &dim| n.saturating_mul(dim as usize))
+        count_of(self.shape.iter().map(|&dim| dim as usize))
     }
 
     /// Returns the bytes of a constant.
@@ -493,4 +493,9 @@ pub(crate) fn broadcast_shape(a: &[u32], b: &[u32]) -> Option<Vec<u32>> {
         _ => None,
     };
     (0..rank).map(pair).collect()
+}
+
+/// Returns the product of dimensions, saturating: those of a tensor without elements may be of any size.
+pub(crate) fn count_of(dims: impl IntoIterator<Item = usize>) -> usize {
+    dims.into_iter().fold(1, usize::saturating_mul)
 }

@@ -2,7 +2,7 @@
 
 use super::Lowering;
 use crate::diag::Result;
-use crate::ir::graph::Node;
+use crate::ir::graph::{Node, count_of};
 use crate::pass::shapes::batch_matmul;
 use tealight_format::Operator;
 use tealight_format::ops::BatchMatMulF32;
@@ -16,7 +16,7 @@ impl Lowering<'_> {
             return Err(self.graph.invalid(node, what));
         }
         // The kernel takes as many matrices as the output has, or one for all.
-        let matrices = |shape: &[u32]| shape[..shape.len() - 2].iter().map(|&dim| u64::from(dim)).product::<u64>();
+        let matrices = |shape: &[u32]| count_of(shape[..shape.len() - 2].iter().map(|&dim| dim as usize));
         if [of_a, of_b].map(matrices).into_iter().any(|count| count != 1 && count != matrices(of_output)) {
             return Err(self.graph.unsupported(node, "operands with as many matrices, or one"));
         }

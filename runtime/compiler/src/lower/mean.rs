@@ -2,7 +2,7 @@
 
 use super::Lowering;
 use crate::diag::Result;
-use crate::ir::graph::{Node, TensorId};
+use crate::ir::graph::{Node, TensorId, count_of};
 use crate::slice::dimension;
 use tealight_format::Operator;
 use tealight_format::ops::{MAX_AVERAGED, Mean, MeanF32};
@@ -13,8 +13,8 @@ impl Lowering<'_> {
         let scale = f64::from(self.int8(node, input)?.scale);
         let reduced = self.reduced_dimensions(node, input)?;
         let dims = self.tensor(input).shape.iter().enumerate();
-        let count = dims.filter(|(i, _)| reduced >> i & 1 == 1).map(|(_, &dim)| u64::from(dim)).product::<u64>();
-        if count > u64::from(MAX_AVERAGED) {
+        let count = count_of(dims.filter(|(i, _)| reduced >> i & 1 == 1).map(|(_, &dim)| dim as usize));
+        if count > MAX_AVERAGED as usize {
             return Err(self
                 .graph
                 .unsupported(node, format!("a mean of up to {MAX_AVERAGED} int8 elements, not {count}")));

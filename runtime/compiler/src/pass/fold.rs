@@ -7,7 +7,7 @@
 use super::{dead, requantize};
 use crate::diag::Result;
 use crate::ir::bytes::Bytes;
-use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId};
+use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId, count_of};
 use crate::ir::{Activation, Op};
 use crate::limit::Limit;
 use crate::slice::{dimension, slices, walk};
@@ -361,7 +361,7 @@ fn dequantize(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
     let inner = match count {
         1 => input.elements(),
         _ if input.shape.get(axis).is_some_and(|&dim| dim as usize == count) => {
-            input.shape[axis + 1..].iter().map(|&dim| dim as usize).product()
+            count_of(input.shape[axis + 1..].iter().map(|&dim| dim as usize))
         }
         _ => return None,
     };

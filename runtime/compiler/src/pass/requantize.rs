@@ -10,7 +10,9 @@
 
 use crate::diag::{CompileError, Result};
 use crate::ir::Op;
-use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId, TensorQuantization};
+use crate::ir::graph::{
+    Bytes, Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId, TensorQuantization, count_of,
+};
 use tealight_format::Operator;
 use tealight_kernels::unary::Rescale;
 
@@ -181,9 +183,8 @@ fn same_channels(
         return false;
     }
     let (source, target) = (&graph.tensors[from].shape, &graph.tensors[to].shape);
-    let inner = |shape: &[u32], axis: usize| {
-        shape.get(axis + 1..).map(|dims| dims.iter().map(|&dim| u64::from(dim)).product::<u64>())
-    };
+    let inner =
+        |shape: &[u32], axis: usize| shape.get(axis + 1..).map(|dims| count_of(dims.iter().map(|&dim| dim as usize)));
     match &node.op {
         NodeOp::Ir(Op::Reshape { .. } | Op::Squeeze { .. } | Op::ExpandDims) => {
             inner(source, a.axis) == inner(target, b.axis)

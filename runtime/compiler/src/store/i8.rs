@@ -3,7 +3,7 @@
 //! Importing makes float32 weights of them, which every pass and every other type of weights starts from. Where no
 //! other type is selected, the codes are found again here: no number is rounded.
 
-use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId};
+use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId, count_of};
 use std::collections::{HashMap, HashSet};
 use tealight_format::{Operator, Quantization};
 
@@ -105,7 +105,7 @@ fn scales(graph: &Graph, weights: TensorId, axis: usize) -> Option<Vec<f32>> {
 
 /// Returns the codes of weights that are multiples of these scales; `None` if one is not.
 fn codes(weights: &Tensor, scales: &[f32], axis: usize) -> Option<Tensor> {
-    let inner = weights.shape[axis + 1..].iter().map(|&dim| dim as usize).product::<usize>().max(1);
+    let inner = count_of(weights.shape[axis + 1..].iter().map(|&dim| dim as usize)).max(1);
     let code = |(i, weight): (usize, f32)| {
         let scale = scales[i / inner % scales.len()];
         let code = (weight / scale).round() as i8;

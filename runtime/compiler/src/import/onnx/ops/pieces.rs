@@ -5,7 +5,7 @@ use super::movement::{MAX_PIECES, axis};
 use crate::diag::Result;
 use crate::import::onnx::constant::{self, Constant};
 use crate::import::onnx::network::{Network, Node, Value};
-use crate::ir::graph::ElementType;
+use crate::ir::graph::{ElementType, count_of};
 use crate::ir::{Activation, Op};
 
 /// Splits a list into runs of equal distance: the first element, the number of them, and the distance.
@@ -169,7 +169,7 @@ fn rows(n: &Network<'_>, node: &Node, shape: &[u32], batch: usize) -> Result<(Ve
     let list = indices(n, node, 1, |i| shape[batch + i % depth])?;
     n.make(8 * list.len())?;
     let strides = strides(&shape[..batch + depth]);
-    let outer: usize = of[..batch].iter().map(|&dim| dim as usize).product();
+    let outer = count_of(of[..batch].iter().map(|&dim| dim as usize));
     let each = (list.len() / depth).checked_div(outer).unwrap_or(0).max(1);
     let row = |(i, coordinates): (usize, &[i64])| {
         let inner: i64 = coordinates.iter().zip(&strides[batch..]).map(|(x, stride)| x * stride).sum();

@@ -499,3 +499,15 @@ pub(crate) fn broadcast_shape(a: &[u32], b: &[u32]) -> Option<Vec<u32>> {
 pub(crate) fn count_of(dims: impl IntoIterator<Item = usize>) -> usize {
     dims.into_iter().fold(1, usize::saturating_mul)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::count_of;
+
+    #[test]
+    fn dimensions_of_a_tensor_without_elements_may_be_of_any_size() {
+        assert_eq!(count_of([usize::MAX, 3, 0]), 0);
+        assert_eq!(count_of([usize::MAX, 3]), usize::MAX);
+        assert_eq!(count_of([]), 1);
+    }
+}

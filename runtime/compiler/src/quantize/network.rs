@@ -55,7 +55,12 @@ fn check_outputs(graph: &Graph) -> Result<()> {
     let mut moving: HashSet<TensorId> = graph.inputs.iter().copied().collect();
     moving.extend((0..graph.tensors.len()).filter(is_state));
     for node in &graph.nodes {
-        if node.inputs.iter().flatten().any(|id| moving.contains(id)) {
+        // The other operand of these is a shape.
+        let of_data = match node.op {
+            NodeOp::Ir(Op::Reshape { .. } | Op::Squeeze { .. } | Op::ExpandDims) => 1,
+            _ => node.inputs.len(),
+        };
+        if node.inputs.iter().take(of_data).flatten().any(|id| moving.contains(id)) {
             moving.extend(&node.outputs);
         } else if node.outputs.iter().any(|id| graph.outputs.contains(id)) {
             let accepted = "outputs that depend on an input; leave this one out with --output-name";

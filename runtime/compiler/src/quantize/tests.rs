@@ -923,3 +923,18 @@ fn constants_that_many_layers_share_are_counted_for_each() {
     let error = compile_float(&network, &samples(&network, 2), &Quantize::default(), b"", &options).unwrap_err();
     assert!(error.to_string().contains("a copy of `w`"), "{error}");
 }
+
+#[test]
+fn a_constant_output_is_refused() {
+    let mut b = Build::default();
+    let (x, weights) = (b.input(&[1, 4]), b.constant(&[2, 2], &[1.0, 2.0, 3.0, 4.0]));
+    let y = b.node(Op::Relu, &[x], "moving", &[1, 4]);
+    // A shape that only the running network knows keeps it from being folded.
+    let shape = b.ints(&[2], &[1, 4]);
+    b.0.tensors[shape].content = Content::State(None);
+    let constant = b.node(Op::Reshape { new_shape: None }, &[weights, shape], "constant", &[1, 4]);
+    let mut network = b.network(y);
+    network.outputs.push(constant);
+    let error = refused(&network, &samples(&network, 4));
+    assert!(error.contains("node 1") && error.contains("outputs that depend on an input"), "{error}");
+}

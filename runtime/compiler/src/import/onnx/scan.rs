@@ -3,7 +3,8 @@
 //! `rten-onnx` reads nested messages by recursion without a limit, allocates a structure for each of them, and skips
 //! fields that it does not know. The scan walks the same messages without recursion: it bounds their depth, checks that
 //! each length is inside the message around it, bounds the memory of the structures by the size of the file, and refuses
-//! fields whose loss would change the network.
+//! fields whose loss would change the network. It also reads packed numbers: at one without an end, `rten-onnx` waits
+//! forever.
 
 use crate::diag::OnnxError;
 use crate::limit::{FACTOR, MIN_LIMIT};
@@ -35,6 +36,8 @@ enum Rule {
     Message(Message, u64),
     /// Each occurrence, beside its content, takes this many bytes.
     Value(u64),
+    /// The same; where it has a length, it holds integers of one to ten bytes.
+    Packed(u64),
     /// It is skipped, and the network is the same without it.
     Skip,
     /// It is skipped, and the network would be another one: what it is, and how to do without it.
@@ -60,16 +63,19 @@ fn rule(message: Message, number: u64) -> Rule {
         (M::Node, 8) => Rule::Refused("overloads of local functions", "inline them with onnx.inliner"),
         (M::Attribute, 5) => Rule::Message(M::Tensor, 0),
         (M::Attribute, 6) => Rule::Message(M::Graph, 0),
-        (M::Attribute, 7 | 8) => Rule::Value(16),
+        (M::Attribute, 7) => Rule::Value(16),
+        (M::Attribute, 8) => Rule::Packed(16),
         (M::Attribute, 9) => text,
         (M::Attribute, 10) => Rule::Refused("attributes that are lists of tensors", "export it without them"),
         (M::Attribute, 11) => Rule::Refused("attributes that are lists of graphs", "export it without them"),
         (M::Attribute, 14 | 15) => Rule::Refused("attributes that are types", "export it without sequences or maps"),
         (M::Attribute, 21) => Rule::Refused("references to attributes of functions", "inline them with onnx.inliner"),
         (M::Attribute, 22 | 23) => Rule::Refused("attributes that are sparse tensors", "export dense tensors"),
-        (M::Tensor, 1 | 7 | 10) => Rule::Value(16),
+        (M::Tensor, 1 | 7) => Rule::Packed(16),
+        (M::Tensor, 10) => Rule::Value(16),
         (M::Tensor, 3) => Rule::Refused("tensors in segments", "export it with whole tensors"),
-        (M::Tensor, 4 | 5) => Rule::Value(8),
+        (M::Tensor, 4) => Rule::Value(8),
+        (M::Tensor, 5) => Rule::Packed(8),
         (M::Tensor, 13) => Rule::Message(M::Leaf, 128),
         (M::ValueInfo, 2) => Rule::Message(M::Type, 0),
         (M::Type, 1) => Rule::Message(M::TensorType, 0),
@@ -114,6 +120,12 @@ pub(super) fn scan(file: &[u8]) -> Result<(), OnnxError> {
             5 => skip(&mut at, 4, end)?,
             other => return Err(damaged(at, format!("a field of kind {other}"))),
         };
+        if let (Rule::Packed(_), Some(start)) = (&rule, content) {
+            let mut number = start;
+            while number < at {
+                varint(file, &mut number, at)?;
+            }
+        }
         match (rule, content) {
             (Rule::Refused(what, help), _) => return Err(OnnxError::Unread { what, help }),
             (Rule::Message(inner, size), Some(start)) => {
@@ -126,11 +138,11 @@ pub(super) fn scan(file: &[u8]) -> Result<(), OnnxError> {
             }
             (Rule::Message(..), None) => return Err(damaged(at, "a number instead of a message".into())),
             // Packed values take eight bytes for one.
-            (Rule::Value(size), Some(start)) => {
+            (Rule::Value(size) | Rule::Packed(size), Some(start)) => {
                 needed =
                     needed.saturating_add(size).saturating_add(if size == 48 { 0 } else { 8 * (at - start) as u64 });
             }
-            (Rule::Value(size), None) => needed = needed.saturating_add(size),
+            (Rule::Value(size) | Rule::Packed(size), None) => needed = needed.saturating_add(size),
             (Rule::Skip, _) => {}
         }
         if needed > limit {
@@ -193,6 +205,20 @@ mod tests {
             assert!(matches!(scan(file), Err(OnnxError::Damaged(_))), "{file:?}");
         }
         assert_eq!(scan(&[]), Ok(()));
+    }
+
+    #[test]
+    fn packed_numbers_without_an_end_are_refused() {
+        for (tensor, number) in [(true, 1), (true, 5), (true, 7), (false, 8)] {
+            let file = |content: &[u8]| {
+                let packed = field(number, content);
+                field(7, &if tensor { field(5, &packed) } else { field(1, &field(5, &packed)) })
+            };
+            assert_eq!(scan(&file(&[1, 0x80, 1, 7])), Ok(()));
+            for content in [&[0xff; 10][..], &[0xff; 40], &[1, 0x80]] {
+                assert!(matches!(scan(&file(content)), Err(OnnxError::Damaged(_))), "field {number}: {content:?}");
+            }
+        }
     }
 
     #[test]

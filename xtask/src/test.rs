@@ -421,14 +421,15 @@ const BALANCED: &[&str] = &[board::DEFAULT, "microbit", "riscv32-virt", "aarch64
 const BALANCED_BY_WIRE: &[&str] = &[board::DEFAULT, "riscv32-virt"];
 
 fn balance_on_boards(context: &Context, extent: Extent) -> Result<()> {
-    let mut boards = chosen_boards(context, extent, BALANCED)?;
-    for small in boards.extract_if(.., |board| !balance::fits(board)) {
-        println!("  --  {} keeps too little stack", small.id);
-    }
     let scenario = simulate::tested()?;
-    balance::on_boards(context, &boards, &scenario, World::OnBoard)?;
-    let wired = chosen_boards(context, extent, BALANCED_BY_WIRE)?;
-    balance::on_boards(context, &wired, &scenario, World::OverWire).map(drop)
+    for (names, world) in [(BALANCED, World::OnBoard), (BALANCED_BY_WIRE, World::OverWire)] {
+        let mut boards = chosen_boards(context, extent, names)?;
+        for small in boards.extract_if(.., |board| !balance::fits(board)) {
+            println!("  --  {} keeps too little stack", small.id);
+        }
+        balance::on_boards(context, &boards, &scenario, world)?;
+    }
+    Ok(())
 }
 
 /// A panic, a fault, a stack overflow and a hang are reported on one board of each core, a damaged model on the default

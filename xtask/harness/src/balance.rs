@@ -59,10 +59,10 @@ pub fn on_this_machine(context: &Context, scenario: &Scenario) -> Result<Summary
     Ok(scenario.run(policy, second, |_| {})?)
 }
 
-/// Bytes of stack that the app needs, together with its world.
+/// Bytes of stack that suffice for the app, with its world beside it or at the other end of a wire.
 const STACK: u64 = 4096;
 
-/// Whether a board keeps enough stack for the app and its world.
+/// Whether a board keeps enough stack for the app.
 pub fn fits(board: &Board) -> bool {
     board.stack >= STACK
 }
@@ -83,6 +83,10 @@ pub enum World {
 pub fn on_boards(context: &Context, boards: &[Board], scenario: &Scenario, world: World) -> Result<Vec<Trajectory>> {
     let expected = on_this_machine(context, scenario)?;
     on_each(boards, |context, board| {
+        if !fits(board) {
+            let [needed, kept] = [STACK, board.stack].map(grouped);
+            bail!("the robot's app needs {needed} bytes of stack, and {} keeps {kept}", board.id);
+        }
         let progress = Progress::start(format!("balancing on {}", board.id));
         let found = match world {
             World::OnBoard => on_board(context, board, scenario)?,
@@ -98,10 +102,6 @@ pub fn on_boards(context: &Context, boards: &[Board], scenario: &Scenario, world
 }
 
 fn on_board(context: &Context, board: &Board, scenario: &Scenario) -> Result<Trajectory> {
-    if !fits(board) {
-        let [needed, kept] = [STACK, board.stack].map(grouped);
-        bail!("the robot's app and its world need {needed} bytes of stack, and {} keeps {kept}", board.id);
-    }
     let policy = own_model(context, "balance")?;
     let options = Options { features: &["balance"], embed_input: true, ..Options::default() };
     let console = emulate(context, board, &policy, Input::Bytes(&scenario.to_bytes()), options, &|_| {})?.console;

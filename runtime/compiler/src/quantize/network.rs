@@ -12,14 +12,13 @@ use std::collections::{HashMap, HashSet};
 /// Prepares a graph for quantization.
 ///
 /// # Errors
-/// An output is constant; it already computes with 8-bit integers; a constant is NaN, or a weight is infinite; or it needs more constants than
+/// It already computes with 8-bit integers; a constant is NaN, or a weight is infinite; or it needs more constants than
 /// `options` allow. Constants that are not weights may be infinite, such as the border of a max pool.
 pub(super) fn prepare(graph: Graph, options: &Options) -> Result<Graph> {
     let limit = Limit::of(&graph, options);
     let graph = pass::requantize::requantize(pass::variables::resolve(graph, &limit)?)?;
     let graph = pass::expand::expand(pass::fold::fold(graph, &limit)?, &limit)?;
     let graph = pass::dead::remove_dead(graph);
-    check_outputs(&graph)?;
     let computed = graph.nodes.iter().flat_map(|node| &node.outputs);
     for &id in graph.inputs.iter().chain(computed) {
         let Tensor { name, dtype, .. } = &graph.tensors[id];
@@ -47,27 +46,6 @@ pub(super) fn prepare(graph: Graph, options: &Options) -> Result<Graph> {
         }
     }
     Ok(fuse_activations(graph))
-}
-
-/// Checks that the outputs depend on inputs or state: nothing can be measured of the others.
-fn check_outputs(graph: &Graph) -> Result<()> {
-    let is_state = |id: &TensorId| graph.tensors[*id].is_state();
-    let mut moving: HashSet<TensorId> = graph.inputs.iter().copied().collect();
-    moving.extend((0..graph.tensors.len()).filter(is_state));
-    for node in &graph.nodes {
-        // The other operand of these is a shape.
-        let of_data = match node.op {
-            NodeOp::Ir(Op::Reshape { .. } | Op::Squeeze { .. } | Op::ExpandDims) => 1,
-            _ => node.inputs.len(),
-        };
-        if node.inputs.iter().take(of_data).flatten().any(|id| moving.contains(id)) {
-            moving.extend(&node.outputs);
-        } else if node.outputs.iter().any(|id| graph.outputs.contains(id)) {
-            let accepted = "outputs that depend on an input; leave this one out with --output-name";
-            return Err(graph.unsupported(node, accepted).into());
-        }
-    }
-    Ok(())
 }
 
 /// Checks that the constants of `graph` may be counted once for each node that reads them: quantizing makes a copy for

@@ -925,16 +925,24 @@ fn constants_that_many_layers_share_are_counted_for_each() {
 }
 
 #[test]
-fn a_constant_output_is_refused() {
-    let mut b = Build::default();
-    let (x, weights) = (b.input(&[1, 4]), b.constant(&[2, 2], &[1.0, 2.0, 3.0, 4.0]));
-    let y = b.node(Op::Relu, &[x], "moving", &[1, 4]);
+fn a_constant_that_an_operator_passes_on_is_refused() {
+    let refusal = |build: &dyn Fn(&mut Build, TensorId) -> TensorId| {
+        let mut b = Build::default();
+        let (x, constant) = (b.input(&[1, 4]), b.constant(&[1, 4], &[1.0, 2.0, 3.0, 4.0]));
+        let passed = build(&mut b, constant);
+        let again = b.node(Op::AddN, &[passed], "again", &[1, 4]);
+        let y = b.node(Op::Add(Activation::None), &[x, again], "y", &[1, 4]);
+        let network = b.network(y);
+        refused(&network, &samples(&network, 4))
+    };
+    let by_sum = refusal(&|b, constant| b.node(Op::AddN, &[constant], "passed", &[1, 4]));
     // A shape that only the running network knows keeps it from being folded.
-    let shape = b.ints(&[2], &[1, 4]);
-    b.0.tensors[shape].content = Content::State(None);
-    let constant = b.node(Op::Reshape { new_shape: None }, &[weights, shape], "constant", &[1, 4]);
-    let mut network = b.network(y);
-    network.outputs.push(constant);
-    let error = refused(&network, &samples(&network, 4));
-    assert!(error.contains("node 1") && error.contains("outputs that depend on an input"), "{error}");
+    let by_shape = refusal(&|b, constant| {
+        let shape = b.ints(&[2], &[1, 4]);
+        b.0.tensors[shape].content = Content::State(None);
+        b.node(Op::Reshape { new_shape: None }, &[constant, shape], "passed", &[1, 4])
+    });
+    for error in [by_sum, by_shape] {
+        assert!(error.contains("node 0") && error.contains("data that depend on an input"), "{error}");
+    }
 }

@@ -4,13 +4,12 @@ use super::samples::Sample;
 use super::{QuantizeError, Result};
 use crate::diag::CompileError;
 use crate::driver::{Compiled, compile_to_watch};
-use crate::ir::Op;
-use crate::ir::graph::{Content, ElementType, Graph, NodeOp, TensorId};
+use crate::ir::graph::{Content, ElementType, Graph, TensorId};
 use crate::limit::Limit;
 use crate::options::Options;
 use crate::session;
 pub(super) use crate::session::values_of;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use tealight::{Budget, Model, OwnedSession};
 
 /// An index in [`FloatRun::values`], and the value there.
@@ -159,23 +158,15 @@ pub(super) fn open(file: &[u8]) -> Result<OwnedSession> {
     OwnedSession::from_bytes(file).map_err(|error| internal(&format!("its own file does not run: {error}")))
 }
 
-/// Returns the error that a tensor has no value in the running network: it is a constant that an operator only passes on.
+/// Returns the error that a tensor has no value in the running network: an operator only passes a constant on, or the
+/// operators that list it among their inputs do not read it.
 fn unreadable(graph: &Graph, id: TensorId) -> QuantizeError {
-    let mut moving: HashSet<TensorId> = graph.inputs.iter().copied().collect();
-    moving.extend((0..graph.tensors.len()).filter(|&id| graph.tensors[id].is_state()));
-    for node in &graph.nodes {
-        // The other operand of these is a shape.
-        let of_data = match node.op {
-            NodeOp::Ir(Op::Reshape { .. } | Op::Squeeze { .. } | Op::ExpandDims) => 1,
-            _ => node.inputs.len(),
-        };
-        if node.inputs.iter().take(of_data).flatten().any(|id| moving.contains(id)) {
-            moving.extend(&node.outputs);
-        } else if node.outputs.contains(&id) {
-            return graph.unsupported(node, "data that depend on an input of the network").into();
+    match graph.nodes.iter().find(|node| node.outputs.contains(&id)) {
+        Some(node) => {
+            graph.unsupported(node, "results that depend on an input, and that another operator reads").into()
         }
+        None => internal(&format!("tensor `{}` cannot be read", graph.tensors[id].name)),
     }
-    internal(&format!("tensor `{}` cannot be read", graph.tensors[id].name))
 }
 
 /// Returns the error for a fault of the compiler.

@@ -925,7 +925,7 @@ fn constants_that_many_layers_share_are_counted_for_each() {
 }
 
 #[test]
-fn a_constant_that_an_operator_passes_on_is_refused() {
+fn a_result_that_has_no_value_is_refused() {
     let refusal = |build: &dyn Fn(&mut Build, TensorId) -> TensorId| {
         let mut b = Build::default();
         let (x, constant) = (b.input(&[1, 4]), b.constant(&[1, 4], &[1.0, 2.0, 3.0, 4.0]));
@@ -942,7 +942,16 @@ fn a_constant_that_an_operator_passes_on_is_refused() {
         b.0.tensors[shape].content = Content::State(None);
         b.node(Op::Reshape { new_shape: None }, &[constant, shape], "passed", &[1, 4])
     });
-    for error in [by_sum, by_shape] {
-        assert!(error.contains("node 0") && error.contains("data that depend on an input"), "{error}");
+    // An operator of one input lists two.
+    let by_reader = {
+        let mut b = Build::default();
+        let x = b.input(&[1, 4]);
+        let unread = b.node(Op::Relu, &[x], "unread", &[1, 4]);
+        let y = b.node(Op::LeakyRelu { alpha: 0.5 }, &[x, unread], "y", &[1, 4]);
+        let network = b.network(y);
+        refused(&network, &samples(&network, 4))
+    };
+    for error in [by_sum, by_shape, by_reader] {
+        assert!(error.contains("node 0") && error.contains("results that depend on an input"), "{error}");
     }
 }

@@ -229,7 +229,7 @@ fn clippy_host(context: &Context) -> Result<()> {
 /// The default board, without `--fast` with each feature, which choose the same on every board; under `--full` the others. Of these, some are
 /// otherwise built with clippy in the place of the compiler: [`COMPARED`], and boards on HALs.
 ///
-/// With the profile of firmware, whose folder no other lane writes.
+/// With all statements of the log, and the profile that firmware is built with.
 fn clippy_firmware(context: &Context, extent: Extent) -> Result<()> {
     let model = check_no_panic::model_file(context)?;
     for board in Board::emulated(&context.root)?.into_iter().filter(|board| !board.is_on_hal()) {

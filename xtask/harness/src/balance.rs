@@ -85,7 +85,7 @@ pub fn on_boards(context: &Context, boards: &[Board], scenario: &Scenario, world
     on_each(boards, |context, board| {
         if !fits(board) {
             let [needed, kept] = [STACK, board.stack].map(grouped);
-            bail!("the robot's app needs {needed} bytes of stack, and {} keeps {kept}", board.id);
+            bail!("the robot's app needs {needed} bytes of stack, and {} keeps {kept}; choose another board", board.id);
         }
         let progress = Progress::start(format!("balancing on {}", board.id));
         let found = match world {

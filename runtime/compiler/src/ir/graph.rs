@@ -228,7 +228,7 @@ impl Tensor {
 
     /// Returns the number of elements (saturating).
     pub fn elements(&self) -> usize {
-        count_of(self.shape.iter().map(|&dim| dim as usize))
+        count_of(&self.shape)
     }
 
     /// Returns the bytes of a constant.
@@ -496,8 +496,8 @@ pub(crate) fn broadcast_shape(a: &[u32], b: &[u32]) -> Option<Vec<u32>> {
 }
 
 /// Returns the product of dimensions, saturating: those of a tensor without elements may be of any size.
-pub(crate) fn count_of(dims: impl IntoIterator<Item = usize>) -> usize {
-    dims.into_iter().fold(1, usize::saturating_mul)
+pub(crate) fn count_of<'a>(dims: impl IntoIterator<Item = &'a u32>) -> usize {
+    dims.into_iter().fold(1, |count, &dim| count.saturating_mul(dim as usize))
 }
 
 #[cfg(test)]
@@ -506,8 +506,8 @@ mod tests {
 
     #[test]
     fn dimensions_of_a_tensor_without_elements_may_be_of_any_size() {
-        assert_eq!(count_of([usize::MAX, 3, 0]), 0);
-        assert_eq!(count_of([usize::MAX, 3]), usize::MAX);
-        assert_eq!(count_of([]), 1);
+        assert_eq!(count_of(&[u32::MAX, u32::MAX, u32::MAX, 0]), 0);
+        assert_eq!(count_of(&[u32::MAX, u32::MAX, u32::MAX]), usize::MAX);
+        assert_eq!(count_of(&[]), 1);
     }
 }

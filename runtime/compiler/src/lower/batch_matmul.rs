@@ -16,7 +16,7 @@ impl Lowering<'_> {
             return Err(self.graph.invalid(node, what));
         }
         // The kernel takes as many matrices as the output has, or one for all.
-        let matrices = |shape: &[u32]| count_of(shape[..shape.len() - 2].iter().map(|&dim| dim as usize));
+        let matrices = |shape: &[u32]| count_of(&shape[..shape.len() - 2]);
         if [of_a, of_b].map(matrices).into_iter().any(|count| count != 1 && count != matrices(of_output)) {
             return Err(self.graph.unsupported(node, "operands with as many matrices, or one"));
         }

@@ -13,7 +13,7 @@ impl Lowering<'_> {
         let scale = f64::from(self.int8(node, input)?.scale);
         let reduced = self.reduced_dimensions(node, input)?;
         let dims = self.tensor(input).shape.iter().enumerate();
-        let count = count_of(dims.filter(|(i, _)| reduced >> i & 1 == 1).map(|(_, &dim)| dim as usize));
+        let count = count_of(dims.filter(|(i, _)| reduced >> i & 1 == 1).map(|(_, dim)| dim));
         if count > MAX_AVERAGED as usize {
             return Err(self
                 .graph

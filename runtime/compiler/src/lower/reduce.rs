@@ -7,7 +7,7 @@
 use super::Lowering;
 use super::float::NO_BOUNDS;
 use crate::diag::Result;
-use crate::ir::graph::{ElementType, Node, Tensor, TensorId, TensorQuantization};
+use crate::ir::graph::{ElementType, Node, Tensor, TensorId, TensorQuantization, count_of};
 use tealight_format::Operator;
 use tealight_format::ops::{ActivationRange, BinaryF32, Function, MeanF32, Pool2d, Pool2dF32, UnaryF32, UnaryFunction};
 
@@ -35,7 +35,7 @@ impl Lowering<'_> {
         let reduced = self.reduced_dimensions(node, input)?;
         let runs = runs(&self.tensor(input).shape, reduced);
         let kept = self.tensor(input).shape.iter().enumerate().filter(|(i, _)| reduced >> i & 1 == 0);
-        let kept = kept.fold(1usize, |n, (_, &dim)| n.saturating_mul(dim as usize));
+        let kept = count_of(kept.map(|(_, dim)| dim));
         if kept != self.tensor(output).elements() {
             let what =
                 format!("its output has not one element for each {kept}: {}", self.graph.describe_operands(node));

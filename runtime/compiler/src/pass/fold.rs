@@ -360,9 +360,7 @@ fn dequantize(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
     let (count, axis) = (quantization.scales.len(), quantization.axis);
     let inner = match count {
         1 => input.elements(),
-        _ if input.shape.get(axis).is_some_and(|&dim| dim as usize == count) => {
-            count_of(input.shape[axis + 1..].iter().map(|&dim| dim as usize))
-        }
+        _ if input.shape.get(axis).is_some_and(|&dim| dim as usize == count) => count_of(&input.shape[axis + 1..]),
         _ => return None,
     };
     let scales: Vec<Quantization> = (0..count)

@@ -183,8 +183,7 @@ fn same_channels(
         return false;
     }
     let (source, target) = (&graph.tensors[from].shape, &graph.tensors[to].shape);
-    let inner =
-        |shape: &[u32], axis: usize| shape.get(axis + 1..).map(|dims| count_of(dims.iter().map(|&dim| dim as usize)));
+    let inner = |shape: &[u32], axis: usize| shape.get(axis + 1..).map(count_of);
     match &node.op {
         NodeOp::Ir(Op::Reshape { .. } | Op::Squeeze { .. } | Op::ExpandDims) => {
             inner(source, a.axis) == inner(target, b.axis)

@@ -1,5 +1,7 @@
 //! The int8 weights of a layer: symmetric, a scale for each output channel; and its int32 biases.
 
+use crate::ir::graph::count_of;
+
 /// The output channel of each weight, by the weight's index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Channels {
@@ -17,7 +19,7 @@ impl Channels {
     pub(super) fn of(shape: &[u32], depthwise: bool) -> Option<Self> {
         let axis = if depthwise { 3 } else { 0 };
         let count = shape.get(axis).copied().unwrap_or(0) as usize;
-        let all = shape.iter().fold(1usize, |n, &dim| n.saturating_mul(dim as usize));
+        let all = count_of(shape);
         (count > 0 && all >= count).then(|| Self { count, axis, each: all / count })
     }
 

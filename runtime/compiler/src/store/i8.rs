@@ -105,7 +105,7 @@ fn scales(graph: &Graph, weights: TensorId, axis: usize) -> Option<Vec<f32>> {
 
 /// Returns the codes of weights that are multiples of these scales; `None` if one is not.
 fn codes(weights: &Tensor, scales: &[f32], axis: usize) -> Option<Tensor> {
-    let inner = count_of(weights.shape[axis + 1..].iter().map(|&dim| dim as usize)).max(1);
+    let inner = count_of(&weights.shape[axis + 1..]).max(1);
     let code = |(i, weight): (usize, f32)| {
         let scale = scales[i / inner % scales.len()];
         let code = (weight / scale).round() as i8;

@@ -36,8 +36,8 @@ enum Rule {
     Message(Message, u64),
     /// Each occurrence, beside its content, takes this many bytes.
     Value(u64),
-    /// The same; where it has a length, it holds integers of one to ten bytes.
-    Packed(u64),
+    /// The same, and each value is an integer of one to ten bytes.
+    Integers(u64),
     /// It is skipped, and the network is the same without it.
     Skip,
     /// It is skipped, and the network would be another one: what it is, and how to do without it.
@@ -64,18 +64,18 @@ fn rule(message: Message, number: u64) -> Rule {
         (M::Attribute, 5) => Rule::Message(M::Tensor, 0),
         (M::Attribute, 6) => Rule::Message(M::Graph, 0),
         (M::Attribute, 7) => Rule::Value(16),
-        (M::Attribute, 8) => Rule::Packed(16),
+        (M::Attribute, 8) => Rule::Integers(16),
         (M::Attribute, 9) => text,
         (M::Attribute, 10) => Rule::Refused("attributes that are lists of tensors", "export it without them"),
         (M::Attribute, 11) => Rule::Refused("attributes that are lists of graphs", "export it without them"),
         (M::Attribute, 14 | 15) => Rule::Refused("attributes that are types", "export it without sequences or maps"),
         (M::Attribute, 21) => Rule::Refused("references to attributes of functions", "inline them with onnx.inliner"),
         (M::Attribute, 22 | 23) => Rule::Refused("attributes that are sparse tensors", "export dense tensors"),
-        (M::Tensor, 1 | 7) => Rule::Packed(16),
+        (M::Tensor, 1 | 7) => Rule::Integers(16),
         (M::Tensor, 10) => Rule::Value(16),
         (M::Tensor, 3) => Rule::Refused("tensors in segments", "export it with whole tensors"),
         (M::Tensor, 4) => Rule::Value(8),
-        (M::Tensor, 5) => Rule::Packed(8),
+        (M::Tensor, 5) => Rule::Integers(8),
         (M::Tensor, 13) => Rule::Message(M::Leaf, 128),
         (M::ValueInfo, 2) => Rule::Message(M::Type, 0),
         (M::Type, 1) => Rule::Message(M::TensorType, 0),
@@ -120,7 +120,7 @@ pub(super) fn scan(file: &[u8]) -> Result<(), OnnxError> {
             5 => skip(&mut at, 4, end)?,
             other => return Err(damaged(at, format!("a field of kind {other}"))),
         };
-        if let (Rule::Packed(_), Some(start)) = (&rule, content) {
+        if let (Rule::Integers(_), Some(start)) = (&rule, content) {
             let mut number = start;
             while number < at {
                 varint(file, &mut number, at)?;
@@ -138,11 +138,11 @@ pub(super) fn scan(file: &[u8]) -> Result<(), OnnxError> {
             }
             (Rule::Message(..), None) => return Err(damaged(at, "a number instead of a message".into())),
             // Packed values take eight bytes for one.
-            (Rule::Value(size) | Rule::Packed(size), Some(start)) => {
+            (Rule::Value(size) | Rule::Integers(size), Some(start)) => {
                 needed =
                     needed.saturating_add(size).saturating_add(if size == 48 { 0 } else { 8 * (at - start) as u64 });
             }
-            (Rule::Value(size) | Rule::Packed(size), None) => needed = needed.saturating_add(size),
+            (Rule::Value(size) | Rule::Integers(size), None) => needed = needed.saturating_add(size),
             (Rule::Skip, _) => {}
         }
         if needed > limit {

@@ -5,7 +5,6 @@
 //! lists; each leaf is a stored element. All other elements are zero.
 
 use super::schema;
-use crate::ir::graph::count_of;
 use flatbuffers::Vector;
 
 /// The maximum number of levels.
@@ -101,7 +100,7 @@ fn levels(sparsity: &schema::SparsityParameters<'_>, shape: &[usize]) -> Result<
 /// Returns the product of the sizes of those blocks from number `from` that cut `dimension`.
 fn inner(blocks: &[usize], sizes: &[usize], dimension: usize, from: usize) -> usize {
     let cutting = blocks.iter().zip(sizes).skip(from).filter(|(cut, _)| **cut == dimension);
-    count_of(cutting.map(|(_, &size)| size))
+    cutting.fold(1, |count, (_, &size)| count.saturating_mul(size))
 }
 
 impl Tree<'_> {

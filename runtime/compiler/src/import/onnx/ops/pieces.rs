@@ -169,7 +169,7 @@ fn rows(n: &Network<'_>, node: &Node, shape: &[u32], batch: usize) -> Result<(Ve
     let list = indices(n, node, 1, |i| shape[batch + i % depth])?;
     n.make(8 * list.len())?;
     let strides = strides(&shape[..batch + depth]);
-    let outer = count_of(of[..batch].iter().map(|&dim| dim as usize));
+    let outer = count_of(&of[..batch]);
     let each = (list.len() / depth).checked_div(outer).unwrap_or(0).max(1);
     let row = |(i, coordinates): (usize, &[i64])| {
         let inner: i64 = coordinates.iter().zip(&strides[batch..]).map(|(x, stride)| x * stride).sum();

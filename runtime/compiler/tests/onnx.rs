@@ -5,8 +5,10 @@
 use std::collections::BTreeSet;
 use tealight::OwnedSession;
 use tealight_compiler::quantize::{Quantize, compile_float, import_float};
-use tealight_compiler::{CompileError, Compiled, InputValue, Numbers, Options, compile_onnx, import_onnx};
-use tealight_format::Model;
+use tealight_compiler::{CompileError, Compiled, InputValue, Numbers, Options, WeightType, compile_onnx, import_onnx};
+use tealight_format::ops::BlockType;
+use tealight_format::{DType, Model};
+use tealight_kernels::float::f16;
 use tealight_testing::onnx::{field, nhwc, number};
 use tealight_testing::rng::Rng;
 
@@ -151,12 +153,51 @@ fn quantized_networks_are_within_one_step_a_layer_of_onnx_runtime() {
             }
             assert!(wanted.iter().any(|&x| (x - wanted[0]).abs() > 3.0 * step * f32::from(!is_dynamic)), "{name}");
         }
+        // Weights that are codes around 0 stay codes.
+        if is_dynamic && !weights(&compiled).iter().all(|&dtype| dtype == DType::I8) {
+            failed.push(format!("{name}: weights {:?}", weights(&compiled)));
+        }
         let in_float = notes.contains("float32 between conversions");
         if in_float != (name == "mixed") {
             failed.push(format!("{name}: {notes}"));
         }
     }
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// The types of the weights of a network's float layers.
+fn weights(compiled: &Compiled) -> Vec<DType> {
+    let model = Model::parse(&compiled.bytes).unwrap();
+    let ops = (0..model.op_count()).map(|i| model.op(i));
+    let inputs = ops.flat_map(|op| op.operator.weight_inputs().map(move |k| op.input(k)));
+    inputs.flatten().map(|id| model.value(id.into()).dtype).collect()
+}
+
+#[test]
+fn weights_of_float16_stay_float16_unless_another_type_is_selected() {
+    let halves: Vec<u8> = [0x3c00u16, 0xc000, 0x3555, 0x0001].iter().flat_map(|half| half.to_le_bytes()).collect();
+    let nodes = [
+        node("Cast", &["h"], "w", &[int("to", FLOAT)]),
+        node("MatMul", &["x", "w"], "m", &[]),
+        node("MatMul", &["m", "v"], "y", &[]),
+    ];
+    // The second layer's weights are no halves.
+    let file =
+        model(13, &[1, 2], &nodes, &[constant("h", FLOAT16, &[2, 2], &halves), floats("v", &[2, 1], &[0.1, 1.0])]);
+    let compiled = compile("halves", &file);
+    assert_eq!(weights(&compiled), [DType::F16, DType::F32]);
+    assert_eq!(compiled.report.quantized, ["h: f16, 16 B to 8 B"]);
+    let input = vec![(vec![1, 2], vec![1.0, 2.0])];
+    let of = |half: u16| f16::from_bits(half).to_f32();
+    let middle = [of(0x3c00) + 2.0 * of(0x3555), of(0xc000) + 2.0 * of(0x0001)];
+    let y = run(&compiled.bytes, &input, &[(vec![1, 1], vec![0.0])]);
+    assert_eq!(y[0].0, [middle[0] * 0.1 + middle[1]]);
+    for (layers, quantize) in [(vec![("*".to_string(), WeightType::F32)], None), (Vec::new(), Some(BlockType::Q8_0))] {
+        let options = Options { layers, quantize, ..Options::default() };
+        let compiled = compile_onnx(&file, &options).unwrap();
+        let expected = if quantize.is_some() { DType::F16 } else { DType::F32 };
+        assert_eq!(weights(&compiled)[0], expected, "{:?}", compiled.report.quantized);
+    }
 }
 
 fn node(op: &str, inputs: &[&str], output: &str, attributes: &[Vec<u8>]) -> Vec<u8> {
@@ -173,6 +214,7 @@ const FLOAT: u8 = 1;
 const INT64: u8 = 7;
 const STRING: u8 = 8;
 const BOOL: u8 = 9;
+const FLOAT16: u8 = 10;
 const DOUBLE: u8 = 11;
 
 /// Builds the description of an input or output; a dimension of 0 is dynamic, with the name `d` and its index.

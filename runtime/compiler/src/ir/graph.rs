@@ -42,6 +42,8 @@ pub struct Graph {
     /// The quantization of float32 constants that the source stores as int8 codes. If a pass has changed such a
     /// constant, its elements are no multiples of these scales any more.
     pub codes: BTreeMap<TensorId, TensorQuantization>,
+    /// Whether the source stores floats as f16. Those are float32 constants here.
+    pub halves: bool,
     /// What the user should know about how the source was interpreted.
     pub notes: Vec<String>,
     /// Whether int8 layers and products round the product of their operands' scales to f32, as TensorFlow Lite does in

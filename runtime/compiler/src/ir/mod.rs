@@ -10,4 +10,4 @@ pub(crate) mod check;
 pub mod graph;
 mod op;
 
-pub use op::{Activation, Comparison, Logic, Op, Padding, SliceMasks, Window};
+pub use op::{Activation, Comparison, ComplexPart, Logic, Op, Padding, SliceMasks, Window};

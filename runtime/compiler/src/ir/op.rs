@@ -84,6 +84,26 @@ impl Comparison {
     }
 }
 
+/// What is taken of each element of a complex tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // The names are those of the field.
+pub enum ComplexPart {
+    Real,
+    Imaginary,
+    Magnitude,
+}
+
+impl ComplexPart {
+    /// Returns its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Real => "Real",
+            Self::Imaginary => "Imaginary",
+            Self::Magnitude => "ComplexAbs",
+        }
+    }
+}
+
 /// An operation on truth values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)] // The names are those of the field.
@@ -128,6 +148,8 @@ pub enum Op {
     CallOnce {
         subgraph: usize,
     },
+    /// A part of each element of a complex tensor.
+    Complex(ComplexPart),
     Cast,
     /// Whether elements of the first tensor compare so with those of the second.
     Compare(Comparison),
@@ -210,6 +232,9 @@ pub enum Op {
         align_corners: bool,
         half_pixel_centers: bool,
     },
+    /// The Fourier transform of rows of f32 of the lengths that input 1 holds, `[rows, columns]`, in the last two
+    /// dimensions: complex elements, half of the columns and one more.
+    Rfft2d,
     ResizeNearest {
         align_corners: bool,
         half_pixel_centers: bool,
@@ -296,6 +321,7 @@ impl Op {
             Self::BatchMatMul { .. } => "BatchMatMul",
             Self::BatchToSpace => "BatchToSpace",
             Self::CallOnce { .. } => "CallOnce",
+            Self::Complex(part) => part.name(),
             Self::Cast => "Cast",
             Self::Compare(comparison) => comparison.name(),
             Self::Concat { .. } => "Concat",
@@ -341,6 +367,7 @@ impl Op {
             Self::Reshape { .. } => "Reshape",
             Self::ResizeBilinear { .. } => "ResizeBilinear",
             Self::ResizeNearest { .. } => "ResizeNearest",
+            Self::Rfft2d => "Rfft2d",
             Self::Select { .. } => "Select",
             Self::Shape => "Shape",
             Self::Slice => "Slice",

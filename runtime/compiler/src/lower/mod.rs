@@ -144,6 +144,7 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         Op::Cast | Op::Fill | Op::Gather { .. } | Op::ReduceProd | Op::Shape => Row::Constant,
         Op::AddN
         | Op::Compare(_)
+        | Op::Complex(_)
         | Op::CumSum { .. }
         | Op::FloorDiv
         | Op::L2Normalization(_)
@@ -151,6 +152,7 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         | Op::LogSoftmax
         | Op::MirrorPad { .. }
         | Op::Remainder(_)
+        | Op::Rfft2d
         | Op::Select { .. }
         | Op::SquaredDifference
         | Op::Tile => Row::Expanded,

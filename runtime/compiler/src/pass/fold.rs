@@ -59,12 +59,18 @@ pub(super) fn fold_node(graph: &mut Graph, node: &Node, limit: &Limit) -> Result
     Ok(true)
 }
 
-/// Keeps the quantization of int8 codes that `node` has dequantized.
+/// Keeps the quantization of int8 codes that `node` has dequantized, or that it has widened f16.
 fn note_codes(graph: &mut Graph, node: &Node) {
-    if let (NodeOp::Ir(Op::Dequantize), &[Some(codes)], &[output]) = (&node.op, &node.inputs[..], &node.outputs[..])
-        && let Tensor { dtype: ElementType::I8, quantization: Some(quantization), .. } = &graph.tensors[codes]
-    {
-        graph.codes.insert(output, quantization.clone());
+    let (NodeOp::Ir(Op::Dequantize), &[Some(stored)], &[output]) = (&node.op, &node.inputs[..], &node.outputs[..])
+    else {
+        return;
+    };
+    match &graph.tensors[stored] {
+        Tensor { dtype: ElementType::I8, quantization: Some(quantization), .. } => {
+            graph.codes.insert(output, quantization.clone());
+        }
+        Tensor { dtype: ElementType::F16, .. } => graph.halves = true,
+        _ => {}
     }
 }
 

@@ -68,6 +68,7 @@ fn shape(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<u32>> {
     Some(match op {
         op if keeps_shape(op) => x.to_vec(),
         T::Cast
+        | T::Complex(_)
         | T::CumSum { .. }
         | T::L2Normalization(_)
         | T::Logic(Logic::Not)
@@ -86,6 +87,11 @@ fn shape(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<u32>> {
         | T::Logic(_)
         | T::Remainder(_) => broadcast_shape(x, of(1)?)?,
         T::Select { .. } => broadcast_shape(&broadcast_shape(x, of(1)?)?, of(2)?)?,
+        T::Rfft2d => {
+            let (lengths, outer) = (dims(&list(1)?)?, x.len().checked_sub(2)?);
+            let &[rows, columns] = &lengths[..] else { return None };
+            [&x[..outer], &[rows, (columns / 2).checked_add(1)?]].concat()
+        }
         T::Tile => {
             let counts = dims(&list(1)?)?;
             let tiled = x.iter().zip(&counts).map(|(&dim, &count)| dim.checked_mul(count));

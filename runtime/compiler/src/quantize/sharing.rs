@@ -100,6 +100,7 @@ impl Int8 {
             | T::Dequantize
             | T::Cast
             | T::Compare(_)
+            | T::Complex(_)
             | T::Fill
             | T::FloorDiv
             | T::Gather { .. }
@@ -108,6 +109,7 @@ impl Int8 {
             | T::MirrorPad { .. }
             | T::ReduceProd
             | T::Remainder(_)
+            | T::Rfft2d
             | T::Select { .. }
             | T::Shape
             | T::Tile

@@ -1,6 +1,6 @@
 //! Weights as f16: half the bytes, rounded to 11 significant bits.
 
-use crate::ir::graph::{ElementType, Tensor};
+use crate::ir::graph::{ElementType, Graph, Tensor, TensorId};
 use tealight_kernels::float::f16;
 
 /// Returns the weights `tensor` as f16.
@@ -14,6 +14,13 @@ pub(super) fn stored(tensor: &Tensor) -> Result<Tensor, String> {
     }
     let bytes: Vec<u8> = values.iter().flat_map(|&real| f16::from_f32(real).to_le_bytes()).collect();
     Ok(Tensor::constant(tensor.name.clone(), ElementType::F16, tensor.shape.clone(), bytes))
+}
+
+/// Returns whether the source stores floats as f16, and these weights are some that f16 holds exactly.
+pub(super) fn are_halves(graph: &Graph, weights: &[TensorId]) -> bool {
+    let exact = |real: f32| f16::from_f32(real).to_f32().to_bits() == real.to_bits();
+    let all = |id: &TensorId| graph.tensors[*id].f32_values().is_some_and(|values| values.into_iter().all(exact));
+    graph.halves && weights.iter().all(all)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The types in which the weights of float layers are stored: f32, f16, blocks, or int8 as in the source.
+//! The types in which the weights of float layers are stored: f32, f16, blocks, or int8 and f16 as in the source.
 //!
 //! [`Options`] selects a type for all layers and others for single ones. A layer is selected by the name of its
 //! weights. If a layer cannot have the type (blocks that its rows do not fill, f16 for values out of its range), its
@@ -57,13 +57,19 @@ pub(crate) fn store(
             (result, _) => result,
         };
         let may_keep = selection.is_none_or(|selection| selection.of != WeightType::F32);
-        let keeps =
-            may_keep && self::weights(&graph, &graph.nodes[at]).is_some() && i8::keep(&mut graph, at, &mut kept);
-        match result {
-            Err(why) if keeps => report.push(format!("{full}: {} as in the source, {why}", i8::NAME)),
-            Err(why) => report.push(format!("{full}: float32, {why}")),
-            Ok(None) if keeps => report.extend(kept.line(&graph, weights[0], at)),
-            Ok(line) => report.extend(line),
+        let left = may_keep && self::weights(&graph, &graph.nodes[at]).is_some();
+        let codes = left && i8::keep(&mut graph, at, &mut kept);
+        let halves = if left && !codes && f16::are_halves(&graph, &weights) {
+            store_one(&mut graph, at, WeightType::F16, &mut stored).ok()
+        } else {
+            None
+        };
+        match (result, halves) {
+            (Err(why), _) if codes => report.push(format!("{full}: {} as in the source, {why}", i8::NAME)),
+            (Err(why), Some(_)) => report.push(format!("{full}: {} as in the source, {why}", WeightType::F16)),
+            (Err(why), None) => report.push(format!("{full}: float32, {why}")),
+            (Ok(None), _) if codes => report.extend(kept.line(&graph, weights[0], at)),
+            (Ok(line), halves) => report.extend(line.or(halves.flatten())),
         }
         if known.insert(name.clone()) {
             names.push(name);

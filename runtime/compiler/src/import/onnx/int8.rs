@@ -71,6 +71,25 @@ pub(super) fn fuse(graph: &mut Graph, known: &Known, limit: &Limit) -> Result<()
     Ok(())
 }
 
+/// Notes which weights of float layers are codes in the file, so that they can be stored as these.
+pub(super) fn note_codes(graph: &mut Graph, known: &Known) {
+    for node in &graph.nodes {
+        let (NodeOp::Ir(op), Some(&Some(weights))) = (&node.op, node.inputs.get(1)) else { continue };
+        let tensor = &graph.tensors[weights];
+        let axis = match op {
+            Op::Conv2d(_) | Op::ConvTranspose2d(_) | Op::FullyConnected(_) => 0,
+            Op::DepthwiseConv2d(_) => tensor.shape.len().saturating_sub(1),
+            _ => continue,
+        };
+        let Content::Constant(bytes) = &tensor.content else { continue };
+        if let (ElementType::F32, Some((_, scales))) = (tensor.dtype, known.get(&bytes.identity())) {
+            // What they stand for is a multiple of the scale, whatever the zero point was.
+            let (scales, zero_points) = (scales.scales.clone(), vec![0; scales.scales.len()]);
+            graph.codes.insert(weights, TensorQuantization { scales, zero_points, axis });
+        }
+    }
+}
+
 struct Fusion<'a> {
     graph: &'a mut Graph,
     outputs: HashSet<TensorId>,

@@ -9,7 +9,9 @@ use super::constant::{self, Constant};
 use super::dynamic::Dynamic;
 use super::int8::{Known, Scales};
 use crate::diag::{CompileError, Result, Site};
-use crate::ir::graph::{Bytes, ElementType, Graph, Node as GraphNode, NodeOp, Tensor, TensorId, TensorQuantization};
+use crate::ir::graph::{
+    Bytes, Content, ElementType, Graph, Node as GraphNode, NodeOp, Tensor, TensorId, TensorQuantization,
+};
 use crate::ir::{Activation, Op};
 use crate::limit::Limit;
 use rten_onnx::onnx::AttributeProto;
@@ -321,6 +323,24 @@ impl<'a> Network<'a> {
         if let Some((_, scales)) = self.known.get(&from.bytes.identity()) {
             self.remember(to, scales.clone());
         }
+    }
+
+    /// Remembers that weights are those of a tensor times a factor for each output channel; as codes around 0.
+    pub(super) fn remember_scaled(&mut self, from: TensorId, to: &Constant, factors: &[f32]) {
+        let Content::Constant(bytes) = &self.graph.tensors[from].content else { return };
+        let Some((_, known)) = self.known.get(&bytes.identity()) else { return };
+        let of = |channel: usize| if known.scales.len() == 1 { 0 } else { channel };
+        if known.scales.len() != 1 && known.scales.len() != factors.len() {
+            return;
+        }
+        // A negative factor changes the signs of the codes.
+        let scales: Vec<f32> =
+            factors.iter().enumerate().map(|(channel, factor)| known.scales[of(channel)] * factor.abs()).collect();
+        if scales.contains(&0.0) {
+            return;
+        }
+        let zero_points = vec![0; scales.len()];
+        self.remember(to, Scales { scales, zero_points }.into());
     }
 
     /// Counts the bytes of a constant that is computed.

@@ -142,13 +142,14 @@ impl Import<'_> {
         }
         self.outputs(&graph.output)?;
         let Network { mut graph, known, limit, dynamic, .. } = self.network;
+        graph.halves = self.reader.halves;
         patterns::recognize(&mut graph, limit)?;
         int8::fuse(&mut graph, &known, limit)?;
+        int8::note_codes(&mut graph, &known);
         if dynamic.layers > 0 {
             let note = format!(
-                "the 8-bit weights of {} layers become float32, and their activations are not quantized (dynamic \
-                 quantization); --calibrate makes an int8 network of it, and --quantize q8_0 stores a byte for each weight \
-                 of fully connected layers",
+                "the activations of {} layers are not quantized (dynamic quantization); their 8-bit weights stay int8 where \
+                 the model file has a type for them, and become float32 elsewhere; --calibrate makes an int8 network of it",
                 dynamic.layers
             );
             graph.notes.push(note);

@@ -76,6 +76,8 @@ pub(super) struct Reader<'a> {
     files: HashMap<PathBuf, Data>,
     /// How many float64 constants hold numbers that float32 does not hold exactly.
     pub(super) rounded: usize,
+    /// Whether there are constants of float16.
+    pub(super) halves: bool,
 }
 
 /// A file of data beside the network.
@@ -91,7 +93,7 @@ struct Data {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(folder: Option<&'a Path>, limit: &'a Limit) -> Self {
-        Self { folder, limit, files: HashMap::new(), rounded: 0 }
+        Self { folder, limit, files: HashMap::new(), rounded: 0, halves: false }
     }
 
     /// Reads a constant.
@@ -130,6 +132,7 @@ impl<'a> Reader<'a> {
         }
         let bytes = match code {
             DataType::FLOAT16 => {
+                self.halves = true;
                 bytes.as_chunks().0.iter().flat_map(|half| f16::from_le_bytes(*half).to_f32().to_le_bytes()).collect()
             }
             DataType::BFLOAT16 => bytes.as_chunks::<2>().0.iter().flat_map(|half| [0, 0, half[0], half[1]]).collect(),

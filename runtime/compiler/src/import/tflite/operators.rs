@@ -6,7 +6,7 @@
 use super::schema::{self, Options};
 use crate::diag::CompileError;
 use crate::ir::graph::{Graph, Node};
-use crate::ir::{Activation, Comparison, Logic, Op, Padding, SliceMasks, Window};
+use crate::ir::{Activation, Comparison, ComplexPart, Logic, Op, Padding, SliceMasks, Window};
 use tealight_format::ops::UnaryFunction;
 
 /// One operator.
@@ -358,11 +358,11 @@ const OPERATORS: [Row; 210] = [
         Ok(Op::CallOnce { subgraph })
     }),
     Row::named(130, "BROADCAST_TO"),
-    Row::named(131, "RFFT2D"),
+    Row::read(131, "RFFT2D", |_| Ok(Op::Rfft2d)),
     Row::named(132, "CONV_3D"),
-    Row::named(133, "IMAG"),
-    Row::named(134, "REAL"),
-    Row::named(135, "COMPLEX_ABS"),
+    Row::read(133, "IMAG", |_| Ok(Op::Complex(ComplexPart::Imaginary))),
+    Row::read(134, "REAL", |_| Ok(Op::Complex(ComplexPart::Real))),
+    Row::read(135, "COMPLEX_ABS", |_| Ok(Op::Complex(ComplexPart::Magnitude))),
     Row::named(136, "HASHTABLE"),
     Row::named(137, "HASHTABLE_FIND"),
     Row::named(138, "HASHTABLE_IMPORT"),

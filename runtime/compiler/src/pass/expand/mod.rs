@@ -6,13 +6,14 @@
 
 mod logic;
 mod moves;
+mod rfft;
 
 use crate::diag::Result;
 use crate::ir::graph::{ElementType, Graph, Node, NodeOp, Tensor, TensorId};
 use crate::ir::{Activation, Op};
 use crate::limit::Limit;
 use crate::slice::axis_of;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use tealight_format::ops::UnaryFunction;
 
 /// About how many bytes a node and its output take here, without a name.
@@ -26,7 +27,7 @@ const MIN_NORM: f32 = 1e-6;
 /// # Errors
 /// A node has other operands than its operator; or the constants that are needed exceed `limit`.
 pub(crate) fn expand(graph: Graph, limit: &Limit) -> Result<Graph> {
-    let mut expansion = Expansion { graph, nodes: Vec::new(), limit, truths: HashSet::new() };
+    let mut expansion = Expansion { graph, nodes: Vec::new(), limit, truths: HashSet::new(), complex: HashMap::new() };
     for node in std::mem::take(&mut expansion.graph.nodes) {
         if expansion.logic(&node)? {
             continue;
@@ -47,6 +48,8 @@ pub(crate) fn expand(graph: Graph, limit: &Limit) -> Result<Graph> {
             NodeOp::Ir(Op::L2Normalization(activation)) if expansion.is_f32(&node) => {
                 expansion.l2_normalization(&node, activation)?;
             }
+            NodeOp::Ir(Op::Rfft2d) if expansion.reads_f32(&node) => expansion.rfft2d(&node)?,
+            NodeOp::Ir(Op::Complex(part)) if expansion.complex_part(&node, part)? => {}
             _ => expansion.nodes.push(node),
         }
     }
@@ -62,6 +65,8 @@ struct Expansion<'a> {
     limit: &'a Limit,
     /// Tensors of truth values, which are f32 now: 0 or 1.
     truths: HashSet<TensorId>,
+    /// The real and the imaginary part of complex tensors.
+    complex: HashMap<TensorId, [TensorId; 2]>,
 }
 
 impl Expansion<'_> {
@@ -69,6 +74,11 @@ impl Expansion<'_> {
     fn is_f32(&self, node: &Node) -> bool {
         let tensors = node.inputs.iter().flatten().chain(&node.outputs);
         tensors.copied().all(|id| self.graph.tensors[id].dtype == ElementType::F32)
+    }
+
+    /// Returns whether the first input of a node is f32.
+    fn reads_f32(&self, node: &Node) -> bool {
+        node.inputs.first().copied().flatten().is_some_and(|id| self.graph.tensors[id].dtype == ElementType::F32)
     }
 
     /// Returns whether the first input and the output of a node are f32.

@@ -89,7 +89,7 @@ impl Expansion<'_> {
 
     /// Adds the operator that joins parts of a tensor `like` along a dimension, if there are several, and returns its
     /// output.
-    fn joined(&mut self, node: &Node, like: TensorId, axis: usize, parts: &[TensorId]) -> Result<TensorId> {
+    pub(super) fn joined(&mut self, node: &Node, like: TensorId, axis: usize, parts: &[TensorId]) -> Result<TensorId> {
         if let &[only] = parts {
             return Ok(only);
         }

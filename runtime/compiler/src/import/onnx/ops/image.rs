@@ -231,10 +231,10 @@ impl Network<'_> {
     pub(super) fn scale_layer(&mut self, at: usize, factors: &[f32], terms: Option<&[f32]>) -> Result<bool> {
         let node = &self.graph.nodes[at];
         let by_tap = matches!(node.op, NodeOp::Ir(Op::DepthwiseConv2d(_)));
-        let (Some(&Some(weights)), bias) = (node.inputs.get(1), node.inputs.get(2).copied().flatten()) else {
+        let (Some(&Some(id)), bias) = (node.inputs.get(1), node.inputs.get(2).copied().flatten()) else {
             return Ok(false);
         };
-        let (weights, has_bias) = (&self.graph.tensors[weights], bias.is_some());
+        let (weights, has_bias) = (&self.graph.tensors[id], bias.is_some());
         let bias = bias.map(|id| &self.graph.tensors[id]);
         let (name, shape) = (weights.name.clone(), weights.shape.clone());
         let bias_name = bias.map_or_else(|| format!("{name}.bias"), |bias| bias.name.clone());
@@ -249,7 +249,9 @@ impl Network<'_> {
         for (index, weight) in values.iter_mut().enumerate() {
             *weight *= factors[if by_tap { index % channels } else { index / each }];
         }
-        let weights = self.add_constant(&name, &Constant::floats(&shape, &values))?;
+        let scaled = Constant::floats(&shape, &values);
+        self.remember_scaled(id, &scaled, factors);
+        let weights = self.add_constant(&name, &scaled)?;
         self.graph.nodes[at].inputs[1] = Some(weights);
         if !has_bias && terms.is_none() {
             return Ok(true);

@@ -312,6 +312,9 @@ def tensors():
             model = by_runtime("dynamic", n, weight_type=kind, per_channel=kind == QuantType.QInt8)
             steps = [np.abs(output).max() for output in run(n.model(), n)]
             add(f"{n.name}_dynamic{'' if kind == QuantType.QInt8 else '_unsigned'}", n, model, steps, 0)
+    n = lstm()
+    model = by_runtime("dynamic", n, weight_type=QuantType.QInt8)
+    add("lstm_dynamic_one_scale", n, model, [np.abs(output).max() for output in run(n.model(), n)], 0)
     return result
 
 

@@ -325,6 +325,19 @@ impl<'a> Network<'a> {
         }
     }
 
+    /// Remembers that a constant consists of elements of others, if all of these have the same single scale.
+    pub(super) fn remember_joined(&mut self, from: &[&Constant], to: &Constant) {
+        let scales = |of: &&Constant| self.known.get(&of.bytes.identity()).map(|(_, scales)| scales.clone());
+        let all: Option<Vec<Rc<Scales>>> = from.iter().map(scales).collect();
+        if let Some([first, rest @ ..]) = all.as_deref()
+            && first.scales.len() == 1
+            && rest.iter().all(|other| other.scales == first.scales)
+        {
+            let (scales, zero_points) = (first.scales.clone(), vec![0]);
+            self.remember(to, Scales { scales, zero_points }.into());
+        }
+    }
+
     /// Remembers that weights are those of a tensor times a factor for each output channel; as codes around 0.
     pub(super) fn remember_scaled(&mut self, from: TensorId, to: &Constant, factors: &[f32]) {
         let Content::Constant(bytes) = &self.graph.tensors[from].content else { return };

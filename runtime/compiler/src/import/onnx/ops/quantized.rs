@@ -599,8 +599,18 @@ pub(super) fn dynamic_mat_mul(n: &mut Network<'_>, node: &Node) -> Outputs {
 /// DynamicQuantizeLSTM of `com.microsoft`, whose weights are transposed.
 pub(super) fn lstm(n: &mut Network<'_>, node: &Node) -> Outputs {
     let mut weights = Vec::new();
+    let by = [n.scales_of(node, 8)?, n.scales_of(node, 10)?];
+    // Each gate is one layer with both matrices. With the scale of the recurrent one for both, they stay codes, and what
+    // the other is multiplied with is multiplied by the ratio of the scales.
+    let ratio = match [&by[0], &by[1]].map(|scales| scales.as_floats().unwrap_or_default())[..] {
+        [ref input, ref recurrent] if input.len() == 1 && recurrent.len() == 1 => {
+            Some(input[0] / recurrent[0]).filter(|ratio| ratio.is_finite() && *ratio > 0.0)
+        }
+        _ => None,
+    };
     for (k, scale) in [(1, 8), (2, 10)] {
-        let (codes, scales) = (n.constant(node, k)?, n.scales_of(node, scale)?);
+        let codes = n.constant(node, k)?;
+        let scales = by[usize::from(k == 2 || ratio.is_some())].clone();
         let zero_points = if Network::has(node, scale + 1) { Some(n.constant(node, scale + 1)?) } else { None };
         let &[directions, rows, columns] = &codes.shape[..] else {
             return Err(n.invalid(format!("input {k} does not have 3 dimensions")));
@@ -635,5 +645,17 @@ pub(super) fn lstm(n: &mut Network<'_>, node: &Node) -> Outputs {
         weights.push(n.transposed(&floats, &[0, 2, 1])?);
     }
     n.dynamic.layers += 1;
-    recurrent::unrolled(n, node, &weights[0], &weights[1])
+    let Some(ratio) = ratio else { return recurrent::unrolled(n, node, &weights[0], &weights[1]) };
+    let ratio = Value::Constant(Constant::floats(&[], &[ratio]));
+    let mut inputs = node.inputs.clone();
+    inputs[0] = Some(n.pairwise(Op::Mul(Activation::None), [n.input(node, 0)?, &ratio], [node.name(0), ""])?);
+    let scaled = Node {
+        op: node.op.clone(),
+        opset: node.opset,
+        names: node.names.clone(),
+        inputs,
+        outputs: node.outputs.clone(),
+        attributes: node.attributes.clone(),
+    };
+    recurrent::unrolled(n, &scaled, &weights[0], &weights[1])
 }

@@ -174,12 +174,14 @@ impl Network<'_> {
     }
 
     /// Returns the part `[H, columns]` of weights `[D, gates * H, columns]`.
-    fn gate_weights(&self, weights: &Constant, direction: usize, gate: usize, hidden: u32) -> Result<Constant> {
+    fn gate_weights(&mut self, weights: &Constant, direction: usize, gate: usize, hidden: u32) -> Result<Constant> {
         let columns = weights.shape[2];
         self.make(4 * hidden as usize * columns as usize)?;
         let begin = [direction as i64, gate as i64 * i64::from(hidden), 0];
         let part = weights.sliced(&begin, &[1; 3], &[1, hidden, columns]);
-        part.map(|part| part.reshaped(vec![hidden, columns])).ok_or_else(|| self.invalid("its weights do not fit"))
+        let part = part.ok_or_else(|| self.invalid("its weights do not fit"))?.reshaped(vec![hidden, columns]);
+        self.remember_joined(&[weights], &part);
+        Ok(part)
     }
 
     /// Returns the index `d` of the first dimension of an initial state, or zeros.
@@ -415,6 +417,7 @@ fn gates(
         }
         n.make(input.bytes.len() + recurrent.bytes.len())?;
         let both = constant::concat(&[&input, &recurrent], 1).ok_or_else(|| n.invalid("its weights do not fit"))?;
+        n.remember_joined(&[&input, &recurrent], &both);
         let weights = n.add_constant(node.name(1), &both)?;
         gates.push(Gate { weights, bias: bias(n, &[gate, count + gate])? });
     }

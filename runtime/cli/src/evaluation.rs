@@ -61,6 +61,7 @@ impl Evaluation {
         let limits = Options {
             max_memory,
             folder: options.folder.clone(),
+            signature: options.signature.clone(),
             input_shapes: options.input_shapes.clone(),
             input_values: options.input_values.clone(),
             outputs: options.outputs.clone(),

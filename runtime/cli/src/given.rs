@@ -1,4 +1,5 @@
-//! `--input-shape`, `--input-value` and `--output-name` of `tealight compile`: what a network's inputs and outputs are.
+//! `--signature`, `--input-shape`, `--input-value` and `--output-name` of `tealight compile`: which of a file's networks
+//! is compiled, and what its inputs and outputs are.
 
 use crate::error::{Error, Result};
 use crate::npy::Header;
@@ -8,6 +9,12 @@ use tealight_compiler::{InputValue, Numbers, Options};
 /// What is said about the inputs and outputs of a network.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Given {
+    /// The signature of a .tflite file that is compiled: `--signature serving_default`
+    ///
+    /// The names of inputs and outputs are those of the signature, also for the options below. A file whose signatures
+    /// stand for several networks needs it.
+    #[arg(long, value_name = "NAME")]
+    signature: Option<String>,
     /// The shape of an input, for what the file leaves dynamic: `--input-shape x=1,96,96,3`
     ///
     /// By the file's name of the input, and in the file's order of dimensions (NCHW for images in ONNX). May be given
@@ -69,6 +76,7 @@ impl Given {
     /// Returns the option that was given, if one was.
     pub(crate) fn option(&self) -> Option<&'static str> {
         let given = [
+            ("--signature", self.signature.is_none()),
             ("--input-shape", self.shapes.is_empty()),
             ("--input-value", self.values.is_empty()),
             ("--output-name", self.outputs.is_empty()),
@@ -89,6 +97,7 @@ impl Given {
     /// # Errors
     /// A file cannot be read.
     pub(crate) fn set(&self, options: &mut Options) -> Result<()> {
+        options.signature.clone_from(&self.signature);
         options.input_shapes.clone_from(&self.shapes);
         options.outputs.clone_from(&self.outputs);
         for (name, source) in &self.values {

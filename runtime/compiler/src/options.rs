@@ -85,6 +85,9 @@ pub struct Options {
     pub max_memory: Option<u64>,
     /// The folder of an ONNX file, in which the files with its data are. Without it, such files are refused.
     pub folder: Option<PathBuf>,
+    /// The signature of a `.tflite` file that is compiled. The names of inputs and outputs are then those of the signature.
+    /// A file whose signatures stand for several graphs is refused without it.
+    pub signature: Option<String>,
     /// Shapes of inputs, by the file's names and in its order of dimensions: what the file leaves dynamic gets the
     /// length that stands there, and what it fixes must be the same.
     pub input_shapes: Vec<(String, Vec<u32>)>,

@@ -383,6 +383,9 @@ fn dimensions_without_a_name_may_have_different_lengths() {
     assert_eq!(interface(&compiled)[0], [vec![2, 3]]);
     let error = compile_onnx(&unknown(b"n"), &options).unwrap_err().to_string();
     assert!(error.contains("its dimension `n` would be 3, and that of another 2"), "{error}");
+    let options = Options { signature: Some("serve".into()), ..options };
+    let error = compile_onnx(&unknown(b"?"), &options).unwrap_err().to_string();
+    assert_eq!(error, "the network has no signature `serve`; it has none");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod tflite;
 
 use tealight_compiler::{CompileError, FileKind, InputValue, Numbers, Options, Site, compile_tflite, import_tflite};
+use tealight_testing::tflite::{self as files, NONE, RELU};
 use tflite::{F32, Field, I8, I32, Net, q};
 
 fn error(net: &Net) -> String {
@@ -58,6 +59,86 @@ fn a_dynamic_dimension_of_an_input_is_refused_by_name() {
     for (inputs, part) in cases {
         let error = error(&relu(inputs));
         assert!(error.contains(part), "no `{part}` in: {error}");
+    }
+}
+
+/// A file with two graphs: a RELU of two numbers, and of two tensors of three, one of which is returned as it is.
+fn two_networks() -> files::File {
+    let mut file = files::File::default();
+    for (k, lengths) in [&[2][..], &[3, 3]].into_iter().enumerate() {
+        for &length in lengths {
+            let x = file.tensor(&format!("x:{k}"), files::F32, &[1, length], NONE);
+            let y = file.tensor(&format!("y:{k}"), files::F32, &[1, length], NONE);
+            file.node(RELU, &[x], &[y], None);
+            file.inputs.push(x);
+            file.outputs.push(y);
+        }
+        if k == 0 {
+            file.end_graph();
+        }
+    }
+    file
+}
+
+#[test]
+fn a_signature_chooses_a_network_and_names_what_it_takes_and_returns() {
+    let mut file = two_networks();
+    file.signature("encode", 0, &[("image", 0)], &[("code", 1)]);
+    // In another order than the graph's, with one output left out and one called twice.
+    file.signature("decode", 1, &[("second", 2), ("first", 0)], &[("sum", 3), ("again", 3)]);
+    let file = file.bytes();
+    let with = |signature: Option<&str>| {
+        let signature = signature.map(str::to_string);
+        compile_tflite(&file, &Options { signature, ..Options::default() })
+    };
+    let interface = |signature| {
+        let compiled = with(Some(signature)).unwrap();
+        let model = tealight_format::Model::parse(&compiled.bytes).unwrap();
+        // As they stand in the file: quotes are escaped.
+        ["inputs", "outputs"].map(|key| model.metadata(key).unwrap().replace('\\', ""))
+    };
+    assert_eq!(interface("encode"), [r#"["image"]"#, r#"["code"]"#]);
+    assert_eq!(interface("decode"), [r#"["first","second"]"#, r#"["sum"]"#]);
+    let several = with(None).unwrap_err().to_string();
+    assert!(several.contains("`encode`, `decode`; choose one (`tealight compile --signature NAME`)"), "{several}");
+    let unknown = with(Some("train")).unwrap_err().to_string();
+    assert_eq!(unknown, "the network has no signature `train`; it has `encode`, `decode`");
+    // Names of the options are the signature's too.
+    let options = |name: &str| Options {
+        signature: Some("decode".into()),
+        input_shapes: vec![(name.into(), vec![1, 3])],
+        ..Options::default()
+    };
+    assert!(compile_tflite(&file, &options("second")).is_ok());
+    let error = compile_tflite(&file, &options("x:1")).unwrap_err().to_string();
+    assert_eq!(error, "the network has no input `x:1`; it has `first`, `second`");
+}
+
+#[test]
+fn signatures_that_do_not_fit_their_graph_are_refused() {
+    type Names<'a> = &'a [(&'a str, i32)];
+    let cases: [(u32, Names<'_>, Names<'_>, &str); 6] = [
+        (2, &[], &[], "a signature names graph 2 of 2"),
+        (u32::MAX, &[], &[], "a signature names graph 4294967295 of 2"),
+        (0, &[], &[("code", 1)], "the signature has no name for the input `x:0` float32[1, 2]"),
+        (0, &[("image", 1)], &[("code", 1)], "input `image` is tensor 1, which is no input of its graph"),
+        (0, &[("image", -1)], &[("code", 1)], "input `image` is tensor 4294967295, which is no input"),
+        (0, &[("image", 0)], &[("code", 0)], "output `code` is tensor 0, which is no output of its graph"),
+    ];
+    for (graph, inputs, outputs, part) in cases {
+        let mut file = two_networks();
+        file.signature("encode", graph, inputs, outputs);
+        let options = Options { signature: Some("encode".into()), ..Options::default() };
+        let error = compile_tflite(&file.bytes(), &options).unwrap_err().to_string();
+        assert!(error.contains(part), "no `{part}` in: {error}");
+    }
+    // One signature, or several of one graph, need no choice.
+    for keys in [&["a"][..], &["a", "b"]] {
+        let mut file = two_networks();
+        keys.iter().for_each(|key| file.signature(key, 0, &[("image", 0)], &[("code", 1)]));
+        let compiled = compile_tflite(&file.bytes(), &Options::default()).unwrap();
+        let model = tealight_format::Model::parse(&compiled.bytes).unwrap();
+        assert!(model.metadata("inputs").unwrap().contains("x:0"));
     }
 }
 

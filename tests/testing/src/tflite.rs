@@ -22,9 +22,12 @@ pub const GATHER: i32 = 36;
 /// The buffer without bytes, which is always there.
 pub const NONE: u32 = 0;
 
-/// A file in the making, of one graph.
+/// A file in the making. Tensors and nodes are those of its last graph.
 pub struct File {
     b: FlatBufferBuilder<'static>,
+    /// The graphs before the last one.
+    graphs: Vec<Table>,
+    signatures: Vec<Table>,
     /// Each operator's code and, of a custom one, its name.
     codes: Vec<(i32, String)>,
     buffers: Vec<Table>,
@@ -42,6 +45,8 @@ impl Default for File {
     fn default() -> Self {
         let mut file = Self {
             b: FlatBufferBuilder::new(),
+            graphs: Vec::new(),
+            signatures: Vec::new(),
             codes: Vec::new(),
             buffers: Vec::new(),
             tensors: Vec::new(),
@@ -154,8 +159,49 @@ impl File {
         self.nodes.push(node);
     }
 
+    /// Ends the graph: what follows is in another one.
+    pub fn end_graph(&mut self) {
+        let b = &mut self.b;
+        let [tensors, nodes] = [&self.tensors, &self.nodes].map(|tables| b.create_vector(tables));
+        let [inputs, outputs] = [&self.inputs, &self.outputs].map(|indices| b.create_vector(indices));
+        let start = b.start_table();
+        b.push_slot_always(slot(0), tensors);
+        b.push_slot_always(slot(1), inputs);
+        b.push_slot_always(slot(2), outputs);
+        b.push_slot_always(slot(3), nodes);
+        let graph = b.end_table(start);
+        self.graphs.push(graph);
+        (self.tensors, self.nodes) = (Vec::new(), Vec::new());
+        (self.inputs, self.outputs) = (Vec::new(), Vec::new());
+    }
+
+    /// A signature of a graph, with names for its inputs and outputs.
+    pub fn signature(&mut self, key: &str, graph: u32, inputs: &[(&str, i32)], outputs: &[(&str, i32)]) {
+        let b = &mut self.b;
+        let key = b.create_string(key);
+        let [inputs, outputs] = [inputs, outputs].map(|names| {
+            let mut maps = Vec::new();
+            for &(name, tensor) in names {
+                let name = b.create_string(name);
+                let start = b.start_table();
+                b.push_slot_always(slot(0), name);
+                b.push_slot(slot(1), tensor as u32, 0);
+                maps.push(b.end_table(start));
+            }
+            b.create_vector(&maps)
+        });
+        let start = b.start_table();
+        b.push_slot_always(slot(0), inputs);
+        b.push_slot_always(slot(1), outputs);
+        b.push_slot_always(slot(2), key);
+        b.push_slot(slot(4), graph, 0);
+        let signature = b.end_table(start);
+        self.signatures.push(signature);
+    }
+
     /// The whole file.
     pub fn bytes(mut self) -> Vec<u8> {
+        self.end_graph();
         let b = &mut self.b;
         let mut codes = Vec::new();
         for (code, name) in &self.codes {
@@ -166,21 +212,16 @@ impl File {
             b.push_slot(slot(3), *code, 0);
             codes.push(b.end_table(start));
         }
-        let [codes, tensors, nodes, buffers] =
-            [&codes, &self.tensors, &self.nodes, &self.buffers].map(|tables| b.create_vector(tables));
-        let [inputs, outputs] = [&self.inputs, &self.outputs].map(|indices| b.create_vector(indices));
-        let start = b.start_table();
-        b.push_slot_always(slot(0), tensors);
-        b.push_slot_always(slot(1), inputs);
-        b.push_slot_always(slot(2), outputs);
-        b.push_slot_always(slot(3), nodes);
-        let graph = b.end_table(start);
-        let graphs = b.create_vector(&[graph]);
+        let [codes, graphs, buffers, signatures] =
+            [&codes, &self.graphs, &self.buffers, &self.signatures].map(|tables| b.create_vector(tables));
         let start = b.start_table();
         b.push_slot_always(slot(0), 3u32);
         b.push_slot_always(slot(1), codes);
         b.push_slot_always(slot(2), graphs);
         b.push_slot_always(slot(4), buffers);
+        if !self.signatures.is_empty() {
+            b.push_slot_always(slot(7), signatures);
+        }
         let model = b.end_table(start);
         b.finish(model, Some("TFL3"));
         b.finished_data().to_vec()

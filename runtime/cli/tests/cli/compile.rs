@@ -360,6 +360,39 @@ fn a_given_shape_fixes_a_dynamic_length() {
 }
 
 #[test]
+fn a_signature_chooses_one_of_several_networks() {
+    use tealight_testing::tflite::{F32, File, NONE, RELU};
+    let mut file = File::default();
+    for (k, length) in [2, 3].into_iter().enumerate() {
+        let (x, y) = (file.tensor("x", F32, &[1, length], NONE), file.tensor("y", F32, &[1, length], NONE));
+        file.node(RELU, &[x], &[y], None);
+        (file.inputs, file.outputs) = (vec![x], vec![y]);
+        if k == 0 {
+            file.end_graph();
+        }
+    }
+    file.signature("encode", 0, &[("image", 0)], &[("code", 1)]);
+    file.signature("decode", 1, &[("code", 0)], &[("image", 1)]);
+    let folder = Folder::new();
+    folder.write("net.tflite", &file.bytes());
+    folder.fails(&COMPILE, &["several signatures", "`encode`, `decode`", "--signature NAME"]);
+    folder.fails(&[&COMPILE[..], &["--signature", "train"]].concat(), &["no signature `train`; it has `encode`"]);
+    for (signature, length) in [("encode", 2), ("decode", 3)] {
+        folder.succeeds(&[&COMPILE[..], &["--signature", signature]].concat());
+        let bytes = folder.read("net.safetensors");
+        assert_eq!(Model::parse(&bytes).unwrap().input_value(0).unwrap().shape.dims(), [1, length]);
+    }
+    // The held-out inputs are for the chosen network, too.
+    let npy = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 3), }";
+    let header = format!("{npy:<117}\n");
+    let inputs = [b"\x93NUMPY\x01\0v\0", header.as_bytes(), &[1f32, -2.0, 3.0].map(f32::to_le_bytes).concat()].concat();
+    folder.write("inputs.npy", &inputs);
+    let evaluate = ["--signature", "decode", "--evaluate", "inputs.npy", "--targets", "inputs.npy"];
+    let report = folder.json(&[&COMPILE[..], &evaluate].concat());
+    assert_eq!(report["evaluation"]["samples"], 1, "{report}");
+}
+
+#[test]
 fn a_check_tells_whether_a_network_compiles_and_writes_nothing() {
     let (folder, _) = Folder::golden("conv2d.000");
     let before = folder.contents();
@@ -382,7 +415,8 @@ fn a_check_tells_whether_a_network_compiles_and_writes_nothing() {
 fn options_of_networks_are_refused_for_a_language_model() {
     let folder = Folder::new();
     folder.write("net.gguf", &[b"GGUF".as_slice(), &3u32.to_le_bytes(), &[0; 16]].concat());
-    for (option, value) in [("--input-shape", "x=1"), ("--input-value", "x=1"), ("--output-name", "x")] {
+    let options = [("--input-shape", "x=1"), ("--input-value", "x=1"), ("--output-name", "x"), ("--signature", "x")];
+    for (option, value) in options {
         let mut command = Command::new(crate::common::TEALIGHT);
         command.args(["compile", "net.gguf", "-o", "x", option, value]);
         folder.program_fails(&mut command, 2, &[option, "cannot be used with `net.gguf`"]);

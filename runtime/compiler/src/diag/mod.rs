@@ -70,10 +70,16 @@ pub enum CompileError {
         /// Its shape; unknown dimensions are negative.
         shape: Vec<i32>,
     },
-    /// The options name an input or a tensor that the network does not have.
+    /// The file has several networks, each with a signature, and the options choose none.
+    #[error(
+        "the file has several signatures, each with a network of its own: {0}; choose one \
+         (`tealight compile --signature NAME`)"
+    )]
+    Signatures(String),
+    /// The options name an input, a tensor or a signature that the network does not have.
     #[error("the network has no {kind} `{name}`; it has {known}")]
     UnknownName {
-        /// What it is not: an input, or a tensor that a node computes.
+        /// What it is not: an input, a tensor that a node computes, or a signature.
         kind: &'static str,
         /// The name.
         name: String,

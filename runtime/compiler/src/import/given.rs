@@ -17,13 +17,18 @@ pub(super) struct Given<'a>(pub(super) &'a Options);
 
 /// Returns the error that there is no such name.
 pub(super) fn unknown<'n>(kind: &'static str, name: &str, names: impl Iterator<Item = &'n str>) -> CompileError {
+    CompileError::UnknownName { kind, name: name.into(), known: listed(names) }
+}
+
+/// Returns names as text, if there are not too many.
+pub(super) fn listed<'n>(names: impl Iterator<Item = &'n str>) -> String {
     let short = |name: &'n str| format!("`{}`", &name[..name.floor_char_boundary(128)]);
     let names: Vec<&str> = names.collect();
     let mut known = names.iter().take(LISTED).map(|name| short(name)).collect::<Vec<_>>().join(", ");
     if names.len() > LISTED {
         known += &format!(" and {} more", names.len() - LISTED);
     }
-    CompileError::UnknownName { kind, name: name.into(), known: if known.is_empty() { "none".into() } else { known } }
+    if known.is_empty() { "none".into() } else { known }
 }
 
 impl<'a> Given<'a> {

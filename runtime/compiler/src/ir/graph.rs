@@ -30,7 +30,7 @@ pub struct Graph {
     pub inputs: Vec<TensorId>,
     /// The model's outputs.
     pub outputs: Vec<TensorId>,
-    /// Graphs that nodes refer to: subgraph i of the file is `subgraphs[i - 1]`.
+    /// Graphs that nodes refer to: number i is `subgraphs[i - 1]`, and 0 this graph itself.
     pub subgraphs: Vec<Graph>,
     /// The source file's name for the operator of each of its nodes, for messages: they use it whatever passes did to
     /// the node. Empty for a graph that does not come from a file of nodes.

@@ -81,6 +81,9 @@ pub(crate) fn import(bytes: &[u8], options: &Options, limit: &Limit) -> Result<G
         FileKind::Onnx => {}
         other => return Err(OnnxError::NotOnnx(other).into()),
     }
+    if let Some(name) = &options.signature {
+        return Err(unknown("signature", name, std::iter::empty()));
+    }
     scan(bytes)?;
     let model = ModelProto::parse_buf(bytes).map_err(|error| OnnxError::Damaged(error.to_string()))?;
     let is_own = |domain: &Option<String>| is_onnx(domain.as_deref().unwrap_or_default());

@@ -1,11 +1,13 @@
 //! TensorFlow Lite files: what they contain, and how they become a [`Graph`](crate::ir::graph::Graph).
 
 mod custom;
+mod fault;
 mod hybrid;
 mod interface;
 mod operators;
 mod reader;
 mod schema;
+mod signature;
 mod sparse;
 mod uint8;
 

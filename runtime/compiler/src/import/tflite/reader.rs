@@ -1,7 +1,8 @@
 //! Reads the bytes of a file into a graph, with every index checked.
 
+use super::fault::{MAX_NAME, corrupt, truncated};
 use super::sparse::densify;
-use super::{custom, hybrid, interface, operators, schema};
+use super::{custom, hybrid, interface, operators, schema, signature};
 use crate::diag::{CompileError, Findings, Result, Site};
 use crate::import::given::Given;
 use crate::ir::Op;
@@ -28,14 +29,11 @@ const MAX_ENTRIES: usize = 1 << 18;
 /// The maximum number of dimensions of a tensor. TensorFlow Lite's operators take up to eight.
 const MAX_DIMENSIONS: usize = 32;
 
-/// The maximum length of a tensor's name, in bytes; the rest is cut. Messages contain names, and other names are
-/// derived from them.
-const MAX_NAME: usize = 1024;
-
 /// The maximum length of a custom operator's name, in bytes; the rest is cut. Each node has a copy.
 const MAX_CUSTOM: usize = 128;
 
-/// Reads a `.tflite` file. The result is its first graph; the others are in `subgraphs`.
+/// Reads a `.tflite` file. The result is its first graph, or that of the signature that the options choose; the others are
+/// in `subgraphs`.
 pub(crate) fn import(bytes: &[u8], options: &Options) -> Result<Graph> {
     match kind_of(bytes) {
         FileKind::Tflite => {}
@@ -53,14 +51,12 @@ pub(crate) fn import(bytes: &[u8], options: &Options) -> Result<Graph> {
     for graph in model.subgraphs().iter().flat_map(Vector::iter) {
         graphs.push(import_graph(&graph, &codes, &buffers, &sparse)?);
     }
-    let mut graphs = graphs.into_iter();
-    let Some(mut main) = graphs.next() else { return Err(corrupt("it has no graph")) };
+    let mut main = signature::choose(&model, graphs, options.signature.as_deref())?;
     interface::apply(&mut main, Given(options))?;
     if let Err(error) = check_interface(&mut main) {
         return Err(with_unknown(error, &main));
     }
     hybrid::dequantize_weights(&mut main);
-    main.subgraphs = graphs.collect();
     Ok(main)
 }
 
@@ -74,10 +70,6 @@ fn with_unknown(error: CompileError, graph: &Graph) -> CompileError {
     }
     let unknown = findings.result().err();
     CompileError::of_all([error.clone()].into_iter().chain(unknown).collect()).unwrap_or(error)
-}
-
-fn corrupt(what: impl Into<String>) -> CompileError {
-    CompileError::Corrupt(what.into())
 }
 
 /// Checks how many tensors and nodes the graphs list, before anything is allocated for them.
@@ -117,11 +109,6 @@ fn buffers(model: &schema::Model<'_>, file: &[u8]) -> Result<Vec<Bytes>> {
         buffers.push(source.bytes(bytes));
     }
     Ok(buffers)
-}
-
-/// Returns `name`, or its first `max` bytes.
-fn truncated(name: &str, max: usize) -> &str {
-    &name[..name.floor_char_boundary(max)]
 }
 
 fn import_graph(

@@ -113,6 +113,21 @@ tables! {
         1 operator_codes: Tables<'a, OperatorCode<'a>>;
         2 subgraphs: Tables<'a, SubGraph<'a>>;
         4 buffers: Tables<'a, Buffer<'a>>;
+        7 signatures: Tables<'a, SignatureDef<'a>>;
+    }
+    /// A signature: a graph with names for what it takes and returns.
+    SignatureDef [
+        4 subgraph: u32 = 0;
+    ] {
+        0 inputs: Tables<'a, TensorMap<'a>>;
+        1 outputs: Tables<'a, TensorMap<'a>>;
+        2 key: Text<'a>;
+    }
+    /// The name that a signature has for a tensor of its graph.
+    TensorMap [
+        1 tensor: u32 = 0;
+    ] {
+        0 name: Text<'a>;
     }
     /// The operator that a code of the file refers to.
     OperatorCode [

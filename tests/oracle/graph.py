@@ -25,12 +25,14 @@ PADDING = {"SAME": 0, "VALID": 1}
 # An operator whose options table is not named after it in CamelCase.
 OPTIONS = {
     "AVERAGE_POOL_2D": "Pool2DOptions",
+    "L2_POOL_2D": "Pool2DOptions",
     "MAX_POOL_2D": "Pool2DOptions",
     "CONV_2D": "Conv2DOptions",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "MEAN": "ReducerOptions",
     "REDUCE_MAX": "ReducerOptions",
     "REDUCE_MIN": "ReducerOptions",
+    "REDUCE_ALL": "ReducerOptions",
     "SUM": "ReducerOptions",
     "L2_NORMALIZATION": "L2NormOptions",
     "BATCH_MATMUL": "BatchMatMulOptions",
@@ -41,6 +43,7 @@ OPTIONS = {
     "PADV2": "PadV2Options",
     "MINIMUM": "MaximumMinimumOptions",
     "MAXIMUM": "MaximumMinimumOptions",
+    "EMBEDDING_LOOKUP": None,
     "LOGISTIC": None,
     "TANH": None,
     "RELU": None,

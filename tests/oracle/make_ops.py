@@ -25,6 +25,7 @@ NUMPY = {
     schema.TensorType.INT32: np.int32,
     schema.TensorType.UINT8: np.uint8,
     schema.TensorType.INT8: np.int8,
+    schema.TensorType.BOOL: np.bool_,
 }
 
 
@@ -45,6 +46,11 @@ def too_flat(y):
     return y.size >= 16 and len(np.unique(y)) < 3
 
 
+def stored(x):
+    """Truth values are bytes of 0 and 1 in a compiled model."""
+    return x.astype(np.uint8) if x.dtype == np.bool_ else x
+
+
 def run(name, case: Case, rng):
     """The tensors of one case (model, inputs and outputs of each invoke), and whether its output is too flat to keep."""
     model = case.model.to_bytes()
@@ -58,11 +64,11 @@ def run(name, case: Case, rng):
             x = case.inputs[k][i] if case.inputs else random_input(rng, dtype, shape, k)
             x = np.asarray(x, dtype).reshape(shape)
             machine.set_input(x, i)
-            tensors[f"{name}/input.{i}.{k}"] = x
+            tensors[f"{name}/input.{i}.{k}"] = stored(x)
         machine.invoke()
         for i, t in enumerate(g.outputs):
             y = machine.get_output(i).reshape(g.tensors[t].shape).astype(NUMPY[g.tensors[t].type], casting="no")
-            tensors[f"{name}/output.{i}.{k}"] = y.copy()
+            tensors[f"{name}/output.{i}.{k}"] = stored(y.copy())
             flat.append(too_flat(y))
     return tensors, all(flat) and not case.may_be_flat
 

@@ -75,6 +75,31 @@ pub(crate) fn walk(bytes: &[u8], item: usize, start: i64, shape: &[u32], steps: 
     Some(out)
 }
 
+/// The maximum number of pieces that a tensor is cut into or joined from.
+pub(crate) const MAX_PIECES: usize = 256;
+
+/// Splits a list into runs of equal distance: the first element, the number of them, and the distance.
+pub(crate) fn runs(list: &[i64]) -> Vec<[i64; 3]> {
+    let mut runs: Vec<[i64; 3]> = Vec::new();
+    for &index in list {
+        match runs.last_mut() {
+            Some([first, count @ 1, step]) if index != *first => (*count, *step) = (2, index - *first),
+            Some([first, count, step]) if *count > 1 && index == *first + *count * *step => *count += 1,
+            _ => runs.push([index, 1, 1]),
+        }
+    }
+    runs
+}
+
+/// Returns the elements from one index of each dimension to the next.
+pub(crate) fn strides(shape: &[u32]) -> Vec<i64> {
+    let mut strides = vec![1i64; shape.len()];
+    for i in (1..shape.len()).rev() {
+        strides[i - 1] = strides[i].saturating_mul(i64::from(shape[i]));
+    }
+    strides
+}
+
 /// Returns the tensor that `node` slices, and the slice for each output; `None` if it is not one of these operators.
 ///
 /// # Errors
@@ -271,7 +296,7 @@ fn unpack(graph: &Graph, node: &Node, axis: i32) -> Result<Vec<Slice>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Slice, slices};
+    use super::{Slice, runs, slices};
     use crate::ir::{Op, SliceMasks};
     use crate::testing::Builder;
 
@@ -300,6 +325,13 @@ mod tests {
         // Ends beyond the tensor are clamped.
         let found = slice([2, 3], [100, 100], [1, 1], [0, 0, 0], &[2, 2]);
         assert_eq!((found.begin, found.shape), (vec![2, 3], vec![2, 2]));
+    }
+
+    #[test]
+    fn indices_are_split_into_runs_of_equal_distance() {
+        assert_eq!(runs(&[3, 4, 5, 9, 7, 5, 5]), [[3, 3, 1], [9, 3, -2], [5, 1, 1]]);
+        assert_eq!(runs(&[2, 2]), [[2, 1, 1], [2, 1, 1]]);
+        assert_eq!(runs(&[]), [[0i64; 3]; 0]);
     }
 
     #[test]

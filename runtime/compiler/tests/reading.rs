@@ -6,7 +6,7 @@ mod tflite;
 
 use tealight_compiler::{CompileError, FileKind, InputValue, Numbers, Options, Site, compile_tflite, import_tflite};
 use tealight_testing::tflite::{self as files, NONE, RELU};
-use tflite::{F32, Field, I8, I32, Net, q};
+use tflite::{BOOL, F32, Field, I8, I32, I64, Net, q};
 
 fn error(net: &Net) -> String {
     compile_tflite(&net.bytes(), &Options::default()).unwrap_err().to_string()
@@ -185,6 +185,73 @@ fn given_shapes_and_values_hold_for_the_whole_network() {
     assert!(error(&unknown).contains("no computed tensor `nothing`; it has"));
     let without = error(&Options::default());
     assert!(without.contains("--input-shape"), "{without}");
+}
+
+#[test]
+fn int64_and_bool_inputs_and_outputs_become_int32_and_bytes() {
+    let mut net = Net::default();
+    let indices = net.input(I64, &[2], None);
+    let flags = net.input(BOOL, &[2, 3], None);
+    let table: Vec<u8> = (0..12).flat_map(|i| (i as f32).to_le_bytes()).collect();
+    let table = net.constant(F32, &[4, 3], None, &table);
+    let (rows, limit) = (net.tensor(F32, &[2, 3], None), net.constant(F32, &[1], None, &4f32.to_le_bytes()));
+    let (above, both) = (net.tensor(BOOL, &[2, 3], None), net.output(BOOL, &[2, 3], None));
+    net.op(36, &[table, indices], &[rows], Some((23, &[])));
+    net.op(61, &[rows, limit], &[above], None);
+    net.op(86, &[above, flags], &[both], None);
+    let compiled = compile_tflite(&net.bytes(), &Options::default()).unwrap();
+    assert_eq!(compiled.report.notes.len(), 3, "{:?}", compiled.report.notes);
+    let model = tealight_format::Model::parse(&compiled.bytes).unwrap();
+    let dtypes: Vec<_> = model.inputs().map(|id| model.value(id).dtype).collect();
+    assert!(dtypes[0].is(tealight_format::DType::I32) && dtypes[1].is(tealight_format::DType::U8));
+    // Rows 3 and 1: 9, 10, 11 and 3, 4, 5, of which all but the first two of the last are above 4.
+    let ids: Vec<u8> = [3i32, 1].iter().flat_map(|id| id.to_le_bytes()).collect();
+    assert_eq!(net.run(&[&ids, &[1, 0, 255, 1, 1, 1]]).unwrap().concat(), [1, 0, 1, 0, 0, 1]);
+}
+
+#[test]
+fn a_value_given_for_an_int64_input_is_int64() {
+    let mut net = Net::default();
+    let (x, target) = (net.input(F32, &[2, 3], None), net.input(I64, &[2], None));
+    let y = net.output(F32, &[3, 2], None);
+    net.op(22, &[x, target], &[y], None);
+    let value = InputValue { shape: None, numbers: Numbers::Integers(vec![3, -1]) };
+    let options = Options { input_values: vec![(format!("t{target}"), value)], ..Options::default() };
+    assert!(compile_tflite(&net.bytes(), &options).unwrap().report.notes.is_empty());
+}
+
+#[test]
+fn indices_outside_of_their_dimension_are_refused() {
+    for (axis, index, part) in [(0, 4, "its index 4 is not inside a dimension of 4 elements"), (1, -1, "its index -1")]
+    {
+        let mut net = Net::default();
+        let x = net.input(F32, &[4, 3], None);
+        let (ids, y) = (net.ints(&[index]), net.output(F32, if axis == 0 { &[1, 3] } else { &[4, 1] }, None));
+        net.op(36, &[x, ids], &[y], Some((23, &[(0, Field::Int(axis))])));
+        assert!(error(&net).contains(part), "{}", error(&net));
+    }
+    // Computed indices need a constant table, and rows of it.
+    let mut net = Net::default();
+    let (x, ids) = (net.input(F32, &[4, 3], None), net.input(I32, &[1], None));
+    let y = net.output(F32, &[1, 3], None);
+    net.op(36, &[x, ids], &[y], Some((23, &[])));
+    assert!(error(&net).contains("node 0 (GATHER) is not supported; accepted: constant indices"), "{}", error(&net));
+}
+
+#[test]
+fn elements_are_repeated_as_often_as_there_must_be() {
+    let mut net = Net::default();
+    let x = net.input(I8, &[2, 1], q(0.5, 3));
+    let (counts, y) = (net.ints(&[1, 200]), net.output(I8, &[2, 200], q(0.5, 3)));
+    net.op(69, &[x, counts], &[y], None);
+    let expected = [vec![7; 200], vec![9; 200]].concat();
+    assert_eq!(net.run(&[&[7, 9]]).unwrap().concat(), expected);
+    // A number that is computed fills a shape.
+    let mut net = Net::default();
+    let (dims, x) = (net.ints(&[3, 70]), net.input(F32, &[], None));
+    let y = net.output(F32, &[3, 70], None);
+    net.op(94, &[dims, x], &[y], None);
+    assert_eq!(net.run(&[&2.5f32.to_le_bytes()]).unwrap().concat(), 2.5f32.to_le_bytes().repeat(210));
 }
 
 #[test]

@@ -24,6 +24,7 @@ for _module in (
     "slices",
     "transpose",
     "space",
+    "gather",
     "resize",
     "svdf",
     "variables",

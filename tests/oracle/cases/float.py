@@ -150,6 +150,62 @@ def max_pool2d_f32():
     yield from pool("MAX_POOL_2D")
 
 
+@operator
+def l2_pool2d_f32():
+    yield from pool("L2_POOL_2D")
+
+
+TRUTH = np.bool_
+
+
+@operator
+def compare_f32():
+    """Comparisons, whose results are bytes of 0 and 1, with values that are equal."""
+
+    def case(name, a_shape, b_shape, all_of=None):
+        def make(rng):
+            model = Model()
+            g = model.main
+            inputs = [np.round(normal(rng, shape, 2)).astype(REAL) for shape in (a_shape, b_shape)]
+            ends = [g.input(shape, dtype=REAL) for shape in (a_shape, b_shape)]
+            shape = np.broadcast_shapes(a_shape, b_shape)
+            truths = g.output(shape, dtype=TRUTH)
+            g.op(name, ends, [truths])
+            if all_of is not None:
+                to = [n for i, n in enumerate(shape) if i not in all_of]
+                g.op("REDUCE_ALL", [truths, g.ints(all_of)], [g.output(to, dtype=TRUTH)], keepDims=False)
+            return Case(model, words(operator=name, a=a_shape, b=b_shape, all=all_of), inputs=[inputs], may_be_flat=True)
+
+        return make
+
+    for name in ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL"):
+        yield case(name, (3, 4), (3, 4))
+        yield case(name, (2, 3, 4), (4,))
+    yield case("LESS_EQUAL", (9, 2), (1, 2), all_of=(1,))
+    yield case("NOT_EQUAL", (3, 2, 4), (3, 2, 4), all_of=(0, 2))
+
+
+@operator
+def logical_f32():
+    """Truth values go in and come out as bytes."""
+
+    def case(name, *shapes):
+        def make(rng):
+            model = Model()
+            g = model.main
+            ends = [g.input(shape, dtype=TRUTH) for shape in shapes]
+            g.op(name, ends, [g.output(np.broadcast_shapes(*shapes), dtype=TRUTH)])
+            inputs = [rng.integers(0, 2, shape).astype(TRUTH) for shape in shapes]
+            return Case(model, words(operator=name, inputs=shapes[0]), inputs=[inputs], may_be_flat=True)
+
+        return make
+
+    yield case("LOGICAL_NOT", (3, 5))
+    for name in ("LOGICAL_AND", "LOGICAL_OR"):
+        yield case(name, (3, 5), (3, 5))
+        yield case(name, (2, 3, 5), (3, 1))
+
+
 def binary(name):
     def case(a_shape, b_shape, act="none", const=None):
         def make(rng):

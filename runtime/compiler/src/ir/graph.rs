@@ -502,6 +502,11 @@ pub(crate) fn count_of<'a>(dims: impl IntoIterator<Item = &'a u32>) -> usize {
     dims.into_iter().fold(1, |count, &dim| count.saturating_mul(dim as usize))
 }
 
+/// Returns the product of dimensions as one dimension, saturating.
+pub(crate) fn dimension_of<'a>(dims: impl IntoIterator<Item = &'a u32>) -> u32 {
+    u32::try_from(count_of(dims)).unwrap_or(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::count_of;

@@ -145,6 +145,10 @@ pub enum Op {
     },
     /// The inverse of `SpaceToBatch`, whose last input is what is cut off afterwards.
     BatchToSpace,
+    /// The shape that two shapes, which are its inputs, are broadcast to.
+    BroadcastArgs,
+    /// The first tensor repeated to the shape that input 1 says.
+    BroadcastTo,
     CallOnce {
         subgraph: usize,
     },
@@ -174,6 +178,8 @@ pub enum Op {
     /// A function of each element, without attributes: exp, sqrt and the like.
     Unary(UnaryFunction),
     Elu,
+    /// The rows of input 1 that input 0 names.
+    EmbeddingLookup,
     ExpandDims,
     Fill,
     /// The quotient, rounded down.
@@ -183,9 +189,13 @@ pub enum Op {
         axis: i32,
         batch_dims: i32,
     },
+    /// The rows behind the first dimensions of input 0 that the vectors of input 1 name.
+    GatherNd,
     HardSwish,
     /// Each vector of the last dimension divided by its Euclidean norm.
     L2Normalization(Activation),
+    /// The square roots of the averages of squares in a window.
+    L2Pool2d(Window),
     LeakyRelu {
         alpha: f32,
     },
@@ -212,14 +222,23 @@ pub enum Op {
     /// ReLU whose slope below 0 is its second input.
     Prelu,
     Quantize,
+    /// The numbers from input 0 up to input 1, which is not among them, in steps of input 2.
+    Range,
+    /// The number of dimensions.
+    Rank,
     /// 8-bit codes converted to another scale, rounded to nearest. Added by the pass `requantize`, and for two
     /// scales of an ONNX network.
     Convert,
     ReadVariable,
+    /// Whether all of the truth values along the dimensions that input 1 names hold, or whether any does.
+    ReduceLogic {
+        any: bool,
+    },
     ReduceMax,
     ReduceMin,
     ReduceProd,
     Relu,
+    Relu0To1,
     Relu6,
     ReluN1To1,
     /// What is left of the first tensor after as many times the second as this function, Floor or Trunc, makes of their
@@ -239,6 +258,8 @@ pub enum Op {
         align_corners: bool,
         half_pixel_centers: bool,
     },
+    /// The elements in reverse along the dimensions that input 1 names.
+    Reverse,
     /// The elements of input 1 where input 0 holds, and of input 2 elsewhere; the three are of one shape, or are broadcast
     /// to one.
     Select {
@@ -283,6 +304,10 @@ pub enum Op {
     VarHandle {
         name: String,
     },
+    /// The indices of the elements that are not 0.
+    Where,
+    /// Zeros in the shape of a tensor.
+    ZerosLike,
     /// An operator that the compiler does not support.
     Unknown {
         /// Its name in the source file.
@@ -320,6 +345,8 @@ impl Op {
             Self::AssignVariable => "AssignVariable",
             Self::BatchMatMul { .. } => "BatchMatMul",
             Self::BatchToSpace => "BatchToSpace",
+            Self::BroadcastArgs => "BroadcastArgs",
+            Self::BroadcastTo => "BroadcastTo",
             Self::CallOnce { .. } => "CallOnce",
             Self::Complex(part) => part.name(),
             Self::Cast => "Cast",
@@ -333,13 +360,16 @@ impl Op {
             Self::Div(_) => "Div",
             Self::Unary(function) => function.name(),
             Self::Elu => "Elu",
+            Self::EmbeddingLookup => "EmbeddingLookup",
             Self::ExpandDims => "ExpandDims",
             Self::Fill => "Fill",
             Self::FloorDiv => "FloorDiv",
             Self::FullyConnected(_) => "FullyConnected",
             Self::Gather { .. } => "Gather",
+            Self::GatherNd => "GatherNd",
             Self::HardSwish => "HardSwish",
             Self::L2Normalization(_) => "L2Normalization",
+            Self::L2Pool2d(_) => "L2Pool2d",
             Self::LeakyRelu { .. } => "LeakyRelu",
             Self::Logistic => "Logistic",
             Self::Logic(logic) => logic.name(),
@@ -355,18 +385,24 @@ impl Op {
             Self::Prelu => "Prelu",
             Self::PadWith => "PadWith",
             Self::Quantize => "Quantize",
+            Self::Range => "Range",
+            Self::Rank => "Rank",
             Self::Convert => "Convert",
             Self::ReadVariable => "ReadVariable",
+            Self::ReduceLogic { any: false } => "ReduceAll",
+            Self::ReduceLogic { any: true } => "ReduceAny",
             Self::ReduceMax => "ReduceMax",
             Self::ReduceMin => "ReduceMin",
             Self::ReduceProd => "ReduceProd",
             Self::Relu => "Relu",
+            Self::Relu0To1 => "Relu0To1",
             Self::Relu6 => "Relu6",
             Self::ReluN1To1 => "ReluN1To1",
             Self::Remainder(_) => "Remainder",
             Self::Reshape { .. } => "Reshape",
             Self::ResizeBilinear { .. } => "ResizeBilinear",
             Self::ResizeNearest { .. } => "ResizeNearest",
+            Self::Reverse => "Reverse",
             Self::Rfft2d => "Rfft2d",
             Self::Select { .. } => "Select",
             Self::Shape => "Shape",
@@ -389,6 +425,8 @@ impl Op {
             Self::ConvTranspose2d(_) => "ConvTranspose2d",
             Self::Unpack { .. } => "Unpack",
             Self::VarHandle { .. } => "VarHandle",
+            Self::Where => "Where",
+            Self::ZerosLike => "ZerosLike",
             Self::Unknown { name } => name,
         }
     }

@@ -4,7 +4,7 @@
 
 use super::Lowering;
 use crate::diag::Result;
-use crate::ir::graph::{Node, Tensor, TensorId};
+use crate::ir::graph::{Node, Tensor, TensorId, dimension_of};
 use tealight_format::Operator;
 use tealight_format::ops::{Concat, Function};
 
@@ -62,7 +62,7 @@ impl Lowering<'_> {
             return Err(self.graph.unsupported(node, accepted));
         }
         let (inner, outer) = shape.split_last().map_or((1, &shape[..]), |(&last, outer)| (last, outer));
-        let outer = outer.iter().fold(1u32, |n, &dim| n.saturating_mul(dim));
+        let outer = dimension_of(outer);
         let [first, second] = [a, b].map(|id| self.view(id, vec![outer, 1, inner]));
         let beside = Tensor { shape: vec![outer, 2, inner], ..self.tensor(a).like() };
         let beside = self.graph.add(beside);

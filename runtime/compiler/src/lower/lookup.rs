@@ -30,6 +30,16 @@ impl Lowering<'_> {
         self.table(node, Function::Relu, |x| unary::relu6(range, x))
     }
 
+    /// Converts to the output's quantization, then clamps, as TensorFlow Lite does. TensorFlow Lite Micro does not support
+    /// this operator.
+    pub(super) fn relu_0_to_1(&mut self, node: &Node) -> Result<()> {
+        let range = self.codes_between(node, [0.0, 1.0], self.graph.output(node)?)?;
+        let [from, to] = self.int8_ends(node)?;
+        self.table_factor(node, 1.0)?;
+        let p = Rescale::from_scales(from, to, range.bounds());
+        self.table(node, Function::Relu, |x| unary::requantize(&p, x))
+    }
+
     /// Clamps, then converts to the output's quantization. TensorFlow Lite Micro does not support this operator.
     pub(super) fn relu_n1_to_1(&mut self, node: &Node) -> Result<()> {
         let range = self.codes_between(node, [-1.0, 1.0], self.graph.input(node, 0)?)?;

@@ -58,8 +58,11 @@ pub(crate) enum Row<'a> {
     Any(Form<'a>),
     /// For f32 and int8 tensors: its output is a view of its input. The pass `elide` has removed it.
     View,
-    /// For f32 tensors: the pass `expand` has replaced it by other operators.
-    Expanded,
+    /// For f32 tensors: the pass `expand` has replaced it by other operators, unless its operands are others than these.
+    Expanded(&'static str),
+    /// For f32 and int8 tensors: it moves elements, and the pass `expand` has replaced it, unless its operands are others
+    /// than these.
+    Moved(&'static str),
     /// A variable of the network. The pass `variables` has replaced it.
     Variable,
     /// For constants only, which the pass `fold` computes.
@@ -97,6 +100,7 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         }
         Op::Softmax { beta } => both(move |l, n| l.softmax_f32(n, beta), move |l, n| l.softmax(n, beta)),
         Op::Relu => both(|l, n| l.unary_f32(n, F::Clamp([0.0, f32::INFINITY])), |l, n| l.relu(n)),
+        Op::Relu0To1 => both(|l, n| l.unary_f32(n, F::Clamp([0.0, 1.0])), |l, n| l.relu_0_to_1(n)),
         Op::Relu6 => both(|l, n| l.unary_f32(n, F::Clamp([0.0, 6.0])), |l, n| l.relu6(n)),
         Op::ReluN1To1 => both(|l, n| l.unary_f32(n, F::Clamp([-1.0, 1.0])), |l, n| l.relu_n1_to_1(n)),
         Op::LeakyRelu { alpha } => {
@@ -141,21 +145,29 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
             any(move |l, n| l.resize_nearest(n, align_corners, half_pixel_centers))
         }
         Op::StridedSlice(_) | Op::Slice | Op::Split | Op::SplitV | Op::Unpack { .. } => any(|l, n| l.slice(n, op)),
-        Op::Cast | Op::Fill | Op::Gather { .. } | Op::ReduceProd | Op::Shape => Row::Constant,
+        Op::BroadcastArgs | Op::Cast | Op::Range | Op::Rank | Op::Shape | Op::Where | Op::ZerosLike => Row::Constant,
         Op::AddN
         | Op::Compare(_)
         | Op::Complex(_)
         | Op::CumSum { .. }
         | Op::FloorDiv
         | Op::L2Normalization(_)
+        | Op::L2Pool2d(_)
         | Op::Logic(_)
         | Op::LogSoftmax
-        | Op::MirrorPad { .. }
+        | Op::ReduceProd
         | Op::Remainder(_)
         | Op::Rfft2d
         | Op::Select { .. }
-        | Op::SquaredDifference
-        | Op::Tile => Row::Expanded,
+        | Op::SquaredDifference => Row::Expanded("float32 for inputs and output"),
+        Op::ReduceLogic { .. } => Row::Expanded("truth values that comparisons and logic compute"),
+        Op::BroadcastTo | Op::Fill | Op::MirrorPad { .. } | Op::Reverse | Op::Tile => {
+            Row::Moved("one type for input and output")
+        }
+        Op::GatherNd => Row::Moved("constant indices, of not too many pieces"),
+        Op::EmbeddingLookup | Op::Gather { .. } => Row::Moved(
+            "constant indices, of not too many pieces, or a constant table of rows in float32 or int8 and int32 indices",
+        ),
         Op::ExpandDims | Op::Reshape { .. } | Op::Squeeze { .. } => Row::View,
         Op::AssignVariable | Op::CallOnce { .. } | Op::ReadVariable | Op::VarHandle { .. } => Row::Variable,
         Op::Unknown { .. } => Row::None,
@@ -243,7 +255,7 @@ impl Lowering<'_> {
             Row::Constant => {
                 Err(self.graph.unsupported(node, "constant inputs (it is computed when the network is compiled)"))
             }
-            Row::Expanded => Err(self.graph.unsupported(node, "float32 for inputs and output")),
+            Row::Expanded(accepted) | Row::Moved(accepted) => Err(self.graph.unsupported(node, accepted)),
             Row::View | Row::Variable | Row::None => Err(self.graph.unsupported(node, ACCEPTED)),
         }
     }

@@ -7,10 +7,10 @@
 use super::{dead, requantize};
 use crate::diag::Result;
 use crate::ir::bytes::Bytes;
-use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId, count_of};
-use crate::ir::{Activation, Op};
+use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId, broadcast_shape, count_of};
+use crate::ir::{Activation, Comparison, Logic, Op};
 use crate::limit::Limit;
-use crate::slice::{dimension, slices, walk};
+use crate::slice::{dimension, slices, strides, walk};
 use tealight_format::Quantization;
 use tealight_format::ops::UnaryFunction;
 use tealight_kernels::unary;
@@ -92,9 +92,39 @@ fn dynamic_shape(graph: &Graph, node: &Node) -> Option<(TensorId, Vec<u32>)> {
     let shape = match op {
         Op::Reshape { new_shape } => reshaped(graph, node, new_shape.as_deref(), &input.shape)?,
         op if keeps_shape(op) => input.shape.clone(),
-        _ => return None,
+        op => constant_shape(graph, node, op)?,
     };
     Some((output, shape))
+}
+
+/// Returns the shape of what `node` computes, where that follows from constants alone.
+pub(super) fn constant_shape(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<u32>> {
+    let input = |k: usize| graph.input(node, k).ok().map(|id| &graph.tensors[id]);
+    let dims = |k: usize| -> Option<Vec<u32>> {
+        graph.constant_integers(node, k).ok()?.iter().map(|&dim| u32::try_from(dim).ok()).collect()
+    };
+    Some(match op {
+        Op::Range => vec![u32::try_from(range(input(0)?, input(1)?, input(2)?)?.1).ok()?],
+        Op::Where => {
+            let condition = input(0)?;
+            let count = condition.each_integer()?.filter(|&number| number != 0).count();
+            vec![u32::try_from(count).ok()?, u32::try_from(condition.shape.len()).ok()?]
+        }
+        Op::BroadcastArgs => vec![u32::try_from(input(0)?.elements().max(input(1)?.elements())).ok()?],
+        Op::BroadcastTo => dims(1)?,
+        Op::Fill => dims(0)?,
+        _ => return None,
+    })
+}
+
+/// Returns the first number and the step of a RANGE of integer constants, and how many numbers it has.
+fn range(start: &Tensor, limit: &Tensor, step: &Tensor) -> Option<([i64; 2], usize)> {
+    let one = |tensor: &Tensor| tensor.each_integer().filter(|list| list.len() == 1)?.next();
+    let (start, limit, step) = (one(start)?, one(limit)?, one(step)?);
+    let (distance, size) =
+        if step > 0 { (limit.checked_sub(start)?, step) } else { (start.checked_sub(limit)?, step.checked_neg()?) };
+    let whole = distance.max(0).checked_div(size)? + i64::from(distance.max(0).checked_rem(size)? > 0);
+    Some(([start, step], usize::try_from(whole).ok()?))
 }
 
 /// Returns the shape to which a RESHAPE takes `shape`, where its target is constant: -1 takes what the others leave.
@@ -143,7 +173,13 @@ fn work(op: &Op, inputs: &[&Tensor], outputs: usize) -> u64 {
     let bytes = match op {
         Op::Reshape { .. } | Op::Squeeze { .. } | Op::ExpandDims => 0,
         Op::Gather { .. } => outputs.max(all(1)),
-        Op::Cast | Op::Quantize | Op::Convert | Op::Dequantize | Op::ReduceProd => outputs.max(all(0)),
+        Op::Cast
+        | Op::Quantize
+        | Op::Convert
+        | Op::Dequantize
+        | Op::ReduceProd
+        | Op::ReduceLogic { .. }
+        | Op::Where => outputs.max(all(0)),
         _ => outputs,
     };
     bytes as u64
@@ -153,9 +189,22 @@ fn work(op: &Op, inputs: &[&Tensor], outputs: usize) -> u64 {
 fn evaluate(graph: &Graph, node: &Node, op: &Op, limit: &Limit) -> Result<Option<Vec<Bytes>>> {
     let Some(&first) = node.outputs.first() else { return Ok(None) };
     let output = &graph.tensors[first];
-    if matches!(op, Op::Shape) {
-        let dims = graph.tensors[graph.input(node, 0)?].shape.iter().map(|&dim| i64::from(dim));
-        return Ok(one(integers_to_bytes(dims, output.dtype)));
+    match op {
+        Op::Shape => {
+            let dims = graph.tensors[graph.input(node, 0)?].shape.iter().map(|&dim| i64::from(dim));
+            return Ok(one(integers_to_bytes(dims, output.dtype)));
+        }
+        Op::Rank => {
+            let rank = graph.tensors[graph.input(node, 0)?].shape.len() as i64;
+            return Ok(one(integers_to_bytes([rank], output.dtype)));
+        }
+        // As TensorFlow Lite Micro, codes of 0, whatever number that is.
+        Op::ZerosLike => {
+            let Some(size) = size_of(output) else { return Ok(None) };
+            limit.make(size as u64, || format!("the zeros of {}", graph.site(node)))?;
+            return Ok(one(Some(vec![0; size])));
+        }
+        _ => {}
     }
     let inputs: Vec<&Tensor> = node.inputs.iter().flatten().map(|&id| &graph.tensors[id]).collect();
     if inputs.is_empty() || !inputs.iter().all(|input| input.is_constant()) || !folds(op, output.dtype) {
@@ -163,7 +212,8 @@ fn evaluate(graph: &Graph, node: &Node, op: &Op, limit: &Limit) -> Result<Option
     }
     let size = node.outputs.iter().try_fold(0usize, |size, &id| size.checked_add(size_of(&graph.tensors[id])?));
     let Some(size) = size else { return Ok(None) };
-    let of_shapes = is_arithmetic(op) || matches!(op, Op::Fill | Op::Gather { .. });
+    let of_shapes = is_arithmetic(op)
+        || matches!(op, Op::Fill | Op::Gather { .. } | Op::Compare(_) | Op::Logic(_) | Op::Select { .. } | Op::Where);
     if of_shapes && output.elements() > MAX_ELEMENTS {
         return Ok(None);
     }
@@ -189,6 +239,14 @@ fn evaluate(graph: &Graph, node: &Node, op: &Op, limit: &Limit) -> Result<Option
         Op::Cast => one(cast(inputs[0], output)),
         Op::Fill if inputs.len() == 2 => one(fill(inputs[1], output)),
         Op::ReduceProd if inputs.len() == 2 => one(product(inputs[0], output)),
+        Op::ReduceLogic { any } if inputs.len() == 2 => one(all_or_any(inputs[0], output, *any)),
+        Op::Compare(how) if inputs.len() == 2 => one(compare(inputs[0], inputs[1], output, *how)),
+        Op::Logic(logic) => one(combine(&inputs, output, *logic)),
+        Op::Select { .. } if inputs.len() == 3 => one(select(&inputs, output)),
+        Op::BroadcastTo if inputs.len() == 2 => one(broadcast(inputs[0], &output.shape)),
+        Op::BroadcastArgs if inputs.len() == 2 => one(broadcast_args(inputs[0], inputs[1], output)),
+        Op::Range if inputs.len() == 3 => one(range_of(&inputs, output)),
+        Op::Where if inputs.len() == 1 => one(places(inputs[0], output)),
         Op::Dequantize => one(dequantize(inputs[0], output)),
         Op::Quantize => one(quantize(inputs[0], output)),
         Op::Convert => one(convert(inputs[0], output)),
@@ -214,15 +272,40 @@ fn folds(op: &Op, dtype: ElementType) -> bool {
         | Op::Cast
         | Op::Fill
         | Op::ReduceProd
+        | Op::ReduceLogic { .. }
+        | Op::Compare(_)
+        | Op::Logic(_)
+        | Op::BroadcastTo
+        | Op::BroadcastArgs
+        | Op::Range
+        | Op::Where
         | Op::Dequantize
         | Op::Quantize
         | Op::Convert => true,
+        Op::Select { .. } => matches!(dtype, ElementType::I32 | ElementType::I64 | ElementType::Bool),
         _ => is_arithmetic(op) && matches!(dtype, ElementType::I32 | ElementType::I64),
     }
 }
 
+/// Returns whether integer constants are folded by `op`, which has another form for other tensors.
+#[cfg(test)]
+pub(crate) fn folds_integers(op: &Op) -> bool {
+    let others = matches!(
+        op,
+        Op::BroadcastTo
+            | Op::Compare(_)
+            | Op::Fill
+            | Op::Gather { .. }
+            | Op::Logic(_)
+            | Op::ReduceLogic { .. }
+            | Op::ReduceProd
+            | Op::Select { .. }
+    );
+    is_arithmetic(op) || others
+}
+
 /// Returns whether integer constants are folded by `op` itself, whatever its form in the model file.
-pub(crate) fn is_arithmetic(op: &Op) -> bool {
+fn is_arithmetic(op: &Op) -> bool {
     arithmetic_function(op).is_some()
 }
 
@@ -244,6 +327,7 @@ fn integers_to_bytes(values: impl IntoIterator<Item = i64>, dtype: ElementType) 
         match dtype {
             ElementType::I32 => bytes.extend(i32::try_from(value).ok()?.to_le_bytes()),
             ElementType::I64 => bytes.extend(value.to_le_bytes()),
+            ElementType::Bool if (0..=1).contains(&value) => bytes.push(value as u8),
             _ => return None,
         }
     }
@@ -355,6 +439,91 @@ fn product(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
     integers_to_bytes([product], output.dtype)
 }
 
+/// Returns whether all truth values hold, or any does; conditions need no other reductions.
+fn all_or_any(input: &Tensor, output: &Tensor, any: bool) -> Option<Vec<u8>> {
+    let mut truths = input.each_integer()?.map(|value| value != 0);
+    let holds = if any { truths.any(|holds| holds) } else { truths.all(|holds| holds) };
+    (output.elements() == 1).then(|| integers_to_bytes([holds.into()], output.dtype))?
+}
+
+/// Compares integer constants, with broadcasting.
+fn compare(a: &Tensor, b: &Tensor, output: &Tensor, how: Comparison) -> Option<Vec<u8>> {
+    use Comparison as C;
+    if a.dtype != b.dtype || !matches!(a.dtype, ElementType::I32 | ElementType::I64 | ElementType::Bool) {
+        return None;
+    }
+    let (a, b) = (broadcast_integers(a, &output.shape)?, broadcast_integers(b, &output.shape)?);
+    let holds = |(a, b): (&i64, &i64)| match how {
+        C::Equal => a == b,
+        C::NotEqual => a != b,
+        C::Less => a < b,
+        C::LessEqual => a <= b,
+        C::Greater => a > b,
+        C::GreaterEqual => a >= b,
+    };
+    integers_to_bytes(a.iter().zip(&b).map(holds).map(i64::from), output.dtype)
+}
+
+/// Combines constant truth values, with broadcasting.
+fn combine(inputs: &[&Tensor], output: &Tensor, logic: Logic) -> Option<Vec<u8>> {
+    let truths =
+        |tensor: &Tensor| broadcast_integers(tensor, &output.shape).filter(|_| tensor.dtype == ElementType::Bool);
+    let values: Vec<i64> = match (logic, inputs) {
+        (Logic::Not, [a]) => truths(a)?.iter().map(|&a| i64::from(a == 0)).collect(),
+        (Logic::And | Logic::Or, [a, b]) => {
+            let function = |(&a, &b): (&i64, &i64)| {
+                i64::from(if logic == Logic::And { a != 0 && b != 0 } else { a != 0 || b != 0 })
+            };
+            truths(a)?.iter().zip(&truths(b)?).map(function).collect()
+        }
+        _ => return None,
+    };
+    integers_to_bytes(values, output.dtype)
+}
+
+/// Chooses between integer constants, with broadcasting.
+fn select(inputs: &[&Tensor], output: &Tensor) -> Option<Vec<u8>> {
+    if inputs[1].dtype != output.dtype || inputs[2].dtype != output.dtype {
+        return None;
+    }
+    let [condition, a, b] = [inputs[0], inputs[1], inputs[2]].map(|tensor| broadcast_integers(tensor, &output.shape));
+    let (condition, a, b) = (condition?, a?, b?);
+    let chosen = (0..condition.len()).map(|i| if condition[i] != 0 { a[i] } else { b[i] });
+    integers_to_bytes(chosen, output.dtype)
+}
+
+/// Returns the shape that two constant shapes are broadcast to.
+fn broadcast_args(a: &Tensor, b: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
+    let dims =
+        |tensor: &Tensor| tensor.each_integer()?.map(|dim| u32::try_from(dim).ok()).collect::<Option<Vec<u32>>>();
+    let shape = broadcast_shape(&dims(a)?, &dims(b)?)?;
+    integers_to_bytes(shape.into_iter().map(i64::from), output.dtype)
+}
+
+fn range_of(inputs: &[&Tensor], output: &Tensor) -> Option<Vec<u8>> {
+    let ([start, step], count) = range(inputs[0], inputs[1], inputs[2])?;
+    if count != output.elements() || inputs.iter().any(|input| input.dtype != output.dtype) {
+        return None;
+    }
+    let number = |i: usize| start.checked_add(step.checked_mul(i64::try_from(i).ok()?)?);
+    integers_to_bytes((0..count).map(number).collect::<Option<Vec<_>>>()?, output.dtype)
+}
+
+/// Returns the indices of the elements that are not 0.
+fn places(condition: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
+    let steps = strides(&condition.shape);
+    let count = condition.each_integer()?.filter(|&number| number != 0).count();
+    if count.checked_mul(steps.len()) != Some(output.elements()) {
+        return None;
+    }
+    let mut list = Vec::new();
+    for (at, _) in condition.each_integer()?.enumerate().filter(|(_, number)| *number != 0) {
+        let indices = steps.iter().zip(&condition.shape).map(|(&step, &dim)| at as i64 / step % i64::from(dim));
+        list.extend(indices);
+    }
+    integers_to_bytes(list, output.dtype)
+}
+
 fn dequantize(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
     // A float16 constant converted to float32: converters add it for weights that they store in half precision.
     if let Some(values) = input.f32_values().filter(|_| output.dtype == ElementType::F32) {
@@ -410,7 +579,7 @@ fn arithmetic(op: &Op, inputs: &[&Tensor], output: &Tensor) -> Option<Vec<u8>> {
         return None;
     }
     let function = arithmetic_function(op)?;
-    let (a, b) = (broadcast(a, &output.shape)?, broadcast(b, &output.shape)?);
+    let (a, b) = (broadcast_integers(a, &output.shape)?, broadcast_integers(b, &output.shape)?);
     let values: Vec<i64> = a.iter().zip(&b).map(|(&a, &b)| function(a, b)).collect::<Option<_>>()?;
     integers_to_bytes(values, output.dtype)
 }
@@ -435,22 +604,23 @@ fn floor_div(a: i64, b: i64) -> Option<i64> {
 }
 
 /// Returns a constant's integers, repeated to `shape`.
-fn broadcast(tensor: &Tensor, shape: &[u32]) -> Option<Vec<i64>> {
+fn broadcast_integers(tensor: &Tensor, shape: &[u32]) -> Option<Vec<i64>> {
+    Tensor::constant("", tensor.dtype, shape.to_vec(), broadcast(tensor, shape)?).integers()
+}
+
+/// Returns a constant's elements, repeated to `shape`.
+fn broadcast(tensor: &Tensor, shape: &[u32]) -> Option<Vec<u8>> {
     let missing = shape.len().checked_sub(tensor.shape.len())?;
     let mut steps = vec![0i64; shape.len()];
-    let mut step = 1i64;
-    for (i, &dim) in tensor.shape.iter().enumerate().rev() {
+    for (i, (&dim, &step)) in tensor.shape.iter().zip(&strides(&tensor.shape)).enumerate() {
         if dim != 1 {
             if dim != shape[missing + i] {
                 return None;
             }
             steps[missing + i] = step;
         }
-        step = step.checked_mul(i64::from(dim))?;
     }
-    let item = tensor.dtype.size()?;
-    let bytes = walk(tensor.bytes()?, item, 0, shape, &steps)?;
-    Tensor::constant("", tensor.dtype, shape.to_vec(), bytes).integers()
+    walk(tensor.bytes()?, tensor.dtype.size()?, 0, shape, &steps)
 }
 
 #[cfg(test)]
@@ -458,7 +628,7 @@ mod tests {
     use super::fold as fold_within;
     use crate::diag::{CompileError, Result};
     use crate::ir::graph::{Bytes, ElementType, Graph, Tensor, TensorQuantization};
-    use crate::ir::{Activation, Op, SliceMasks};
+    use crate::ir::{Activation, Comparison, Logic, Op, SliceMasks};
     use crate::limit::Limit;
     use crate::options::Options;
     use crate::testing::{Builder, names};
@@ -500,6 +670,78 @@ mod tests {
         assert!(graph.nodes.is_empty());
         let values = outputs.map(|id| graph.tensors[id].integers().unwrap());
         assert_eq!(values, [[20, -14, 6], [5, -4, 1], [10, 2, 3], [0, 1, 1]]);
+    }
+
+    /// A bool constant.
+    fn truths(b: &mut Builder, shape: &[u32], values: &[u8]) -> usize {
+        b.graph.add(Tensor::constant("truths", ElementType::Bool, shape.to_vec(), values.to_vec()))
+    }
+
+    #[test]
+    fn comparisons_and_logic_of_constants_are_decided() {
+        let mut b = Builder::default();
+        let (a, two) = (b.ints(&[1, 2, 3]), b.ints(&[2]));
+        let mut bools: Vec<usize> = (0..5).map(|_| truths(&mut b, &[3], &[0; 3])).collect();
+        let (all, any) = (truths(&mut b, &[], &[0]), truths(&mut b, &[], &[0]));
+        bools.extend([all, any]);
+        bools.iter().for_each(|&id| b.graph.tensors[id].content = crate::ir::graph::Content::Computed);
+        let axis = b.ints(&[0]);
+        b.node(Op::Compare(Comparison::LessEqual), &[a, two], &[bools[0]]);
+        b.node(Op::Compare(Comparison::NotEqual), &[a, two], &[bools[1]]);
+        b.node(Op::Logic(Logic::And), &[bools[0], bools[1]], &[bools[2]]);
+        b.node(Op::Logic(Logic::Or), &[bools[0], bools[1]], &[bools[3]]);
+        b.node(Op::Logic(Logic::Not), &[bools[2]], &[bools[4]]);
+        b.node(Op::ReduceLogic { any: false }, &[bools[3], axis], &[all]);
+        b.node(Op::ReduceLogic { any: true }, &[bools[2], axis], &[any]);
+        let (chosen, ranges) = (b.int32(&[3]), b.int32(&[3]));
+        b.node(Op::Select { broadcast: true }, &[bools[0], two, a], &[chosen]);
+        let (start, limit, step) = (b.ints(&[7]), b.ints(&[1]), b.ints(&[-2]));
+        b.node(Op::Range, &[start, limit, step], &[ranges]);
+        let graph = fold(b.output(chosen)).unwrap();
+        assert!(graph.nodes.is_empty(), "{graph}");
+        let values: Vec<_> = bools.iter().map(|&id| graph.tensors[id].integers().unwrap()).collect();
+        let expected: [&[i64]; 7] = [&[1, 1, 0], &[1, 0, 1], &[1, 0, 0], &[1, 1, 1], &[0, 1, 1], &[1], &[1]];
+        assert_eq!(values, expected);
+        assert_eq!(graph.tensors[chosen].integers().unwrap(), [2, 2, 3]);
+        assert_eq!(graph.tensors[ranges].integers().unwrap(), [7, 5, 3]);
+    }
+
+    #[test]
+    fn shapes_that_constants_decide_are_worked_out() {
+        let mut b = Builder::default();
+        let x = b.input(&[2, 3, 4]);
+        let (rank, places, dims, numbers) = (b.int32(&[]), b.int32(&[1, 2]), b.int32(&[1]), b.int32(&[1]));
+        b.node(Op::Rank, &[x], &[rank]);
+        let condition = truths(&mut b, &[2, 3], &[0, 1, 0, 1, 0, 1]);
+        b.node(Op::Where, &[condition], &[places]);
+        let (left, right) = (b.ints(&[3, 1]), b.ints(&[5]));
+        b.node(Op::BroadcastArgs, &[left, right], &[dims]);
+        let (zero, one) = (b.ints(&[0]), b.ints(&[1]));
+        b.node(Op::Range, &[zero, rank, one], &[numbers]);
+        for (id, signature) in [(places, vec![-1, 2]), (dims, vec![-1]), (numbers, vec![-1])] {
+            b.graph.signatures.insert(id, signature);
+        }
+        let zeros = b.int8(&[2, 2]);
+        b.node(Op::ZerosLike, &[x], &[zeros]);
+        let graph = fold(b.output(numbers)).unwrap();
+        assert!(graph.nodes.is_empty(), "{graph}");
+        let of = |id: usize| (graph.tensors[id].shape.clone(), graph.tensors[id].integers().unwrap());
+        assert_eq!(of(rank), (vec![], vec![3]));
+        assert_eq!(of(places), (vec![3, 2], vec![0, 1, 1, 0, 1, 2]));
+        assert_eq!(of(dims), (vec![2], vec![3, 5]));
+        assert_eq!(of(numbers), (vec![3], vec![0, 1, 2]));
+        assert_eq!(of(zeros).1, [0; 4]);
+    }
+
+    #[test]
+    fn a_range_that_never_ends_or_overflows_is_no_constant() {
+        for [start, limit, step] in [[0, 9, 0], [i32::MIN, i32::MAX, 1], [0, i32::MAX, 1]] {
+            let mut b = Builder::default();
+            let ids = [start, limit, step].map(|number| b.ints(&[number]));
+            let y = b.int32(&[1]);
+            b.node(Op::Range, &ids, &[y]);
+            assert_eq!(names(&fold(b.output(y)).unwrap()), ["Range"]);
+        }
     }
 
     #[test]

@@ -100,9 +100,14 @@ fn moved(node: &Node) -> Option<Moved> {
         | T::SpaceToDepth { .. }
         | T::ResizeBilinear { .. }
         | T::ResizeNearest { .. }
-        | T::Gather { .. } => Moved::Concatenated(vec![0]),
+        | T::BroadcastTo
+        | T::Gather { .. }
+        | T::GatherNd
+        | T::MirrorPad { .. }
+        | T::Reverse
+        | T::Tile => Moved::Concatenated(vec![0]),
         T::PadWith => Moved::Concatenated(vec![0, 2]),
-        T::Fill => Moved::Concatenated(vec![1]),
+        T::EmbeddingLookup | T::Fill => Moved::Concatenated(vec![1]),
         T::Concat { .. } | T::Pack { .. } | T::Minimum | T::Maximum => {
             Moved::Concatenated((0..node.inputs.len()).collect())
         }

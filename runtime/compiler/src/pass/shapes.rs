@@ -5,7 +5,7 @@
 //! constants are worked out node by node, because the target of a RESHAPE may be computed from other shapes. Where an
 //! operator has no rule here, its stored shape is kept if it is not dynamic; lowering checks it.
 
-use super::fold::{fold_node, keeps_shape, reshaped};
+use super::fold::{constant_shape, fold_node, keeps_shape, reshaped};
 use crate::diag::Result;
 use crate::ir::graph::{Graph, Node, NodeOp, TensorId, broadcast_shape};
 use crate::ir::{Logic, Op, Padding, Window};
@@ -97,7 +97,7 @@ fn shape(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<u32>> {
             let tiled = x.iter().zip(&counts).map(|(&dim, &count)| dim.checked_mul(count));
             tiled.collect::<Option<Vec<_>>>().filter(|tiled| tiled.len() == x.len() && counts.len() == x.len())?
         }
-        T::AvgPool2d(window) | T::MaxPool2d(window) => {
+        T::AvgPool2d(window) | T::L2Pool2d(window) | T::MaxPool2d(window) => {
             let size = window.size.map(|side| u32::try_from(side).unwrap_or(0));
             windows(x, window, size, *x.get(3)?)?
         }
@@ -149,7 +149,13 @@ fn shape(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<u32>> {
             let at = axis(i64::from(*at), x.len())?;
             [&x[..at], of(1)?, &x[at + 1..]].concat()
         }
-        T::Mean | T::Sum | T::ReduceMax | T::ReduceMin | T::ReduceProd | T::ArgMinMax { .. } => {
+        T::Mean
+        | T::Sum
+        | T::ReduceMax
+        | T::ReduceMin
+        | T::ReduceProd
+        | T::ReduceLogic { .. }
+        | T::ArgMinMax { .. } => {
             let axes: Vec<usize> = list(1)?.iter().map(|&at| axis(at, x.len())).collect::<Option<_>>()?;
             // Whether reduced dimensions stay as 1 shows in the stored number of dimensions.
             let keep = stored == x.len();
@@ -171,9 +177,15 @@ fn shape(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<u32>> {
         }
         T::SpaceToBatch | T::BatchToSpace => blocks(x, &dims(&list(1)?)?, &list(2)?, *op == T::SpaceToBatch)?,
         T::Shape => vec![u32::try_from(x.len()).ok()?],
-        T::Fill => dims(&list(0)?)?,
+        T::Rank => Vec::new(),
+        T::Reverse | T::ZerosLike | T::Relu0To1 => x.to_vec(),
+        T::EmbeddingLookup => [x, of(1)?.get(1..)?].concat(),
+        T::GatherNd => {
+            let (&depth, before) = of(1)?.split_last()?;
+            [before, x.get(depth as usize..)?].concat()
+        }
         T::ConvTranspose2d(_) => dims(&list(0)?)?,
-        _ => return None,
+        op => constant_shape(graph, node, op)?,
     })
 }
 

@@ -67,6 +67,7 @@ impl Int8 {
             | T::Pack { .. }
             | T::Pad
             | T::PadWith
+            | T::Relu0To1
             | T::Relu6
             | T::ReluN1To1
             | T::Reshape { .. }
@@ -91,6 +92,17 @@ impl Int8 {
             | T::ResizeNearest { .. } => Rule::Same,
             T::Div(_)
             | T::BatchMatMul { .. }
+            | T::BroadcastArgs
+            | T::BroadcastTo
+            | T::EmbeddingLookup
+            | T::GatherNd
+            | T::L2Pool2d(_)
+            | T::Range
+            | T::Rank
+            | T::ReduceLogic { .. }
+            | T::Reverse
+            | T::Where
+            | T::ZerosLike
             | T::L2Normalization(_)
             | T::Sum
             | T::ConvTranspose2d(_)

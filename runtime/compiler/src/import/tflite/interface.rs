@@ -2,7 +2,8 @@
 
 use crate::diag::{CompileError, Result};
 use crate::import::given::{Given, shape_text, unknown};
-use crate::ir::graph::{Content, Graph, TensorId};
+use crate::ir::Op;
+use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId};
 use std::collections::HashMap;
 
 /// Fixes the shapes of inputs, makes inputs constants, and cuts the graph at the outputs that are named.
@@ -18,6 +19,54 @@ pub(super) fn apply(graph: &mut Graph, given: Given<'_>) -> Result<()> {
     }
     graph.inputs = inputs;
     Ok(())
+}
+
+/// Makes bool inputs and outputs bytes, and int64 inputs int32, each with a note: the model file has no such types.
+pub(super) fn narrow(graph: &mut Graph) {
+    let mut before = Vec::new();
+    for k in 0..graph.inputs.len() {
+        let id = graph.inputs[k];
+        match graph.tensors[id].dtype {
+            ElementType::I64 => {
+                let name = &graph.tensors[id].name;
+                graph.notes.push(format!("input `{name}` is int64 in the file; the model takes int32"));
+                graph.tensors[id].dtype = ElementType::I32;
+            }
+            ElementType::Bool => {
+                let byte = byte(graph, id);
+                let (inputs, outputs) = (vec![Some(byte)], vec![id]);
+                before.push(Node { op: NodeOp::Ir(Op::Cast), inputs, outputs, origin: usize::MAX });
+                let name = &graph.tensors[id].name;
+                graph.notes.push(format!("input `{name}` is bool in the file; the model takes a byte, 0 for false"));
+                graph.inputs[k] = byte;
+            }
+            _ => {}
+        }
+    }
+    graph.nodes.splice(0..0, before);
+    for k in 0..graph.outputs.len() {
+        let id = graph.outputs[k];
+        let tensor = &graph.tensors[id];
+        if tensor.dtype == ElementType::Bool && tensor.content == Content::Computed {
+            let byte = byte(graph, id);
+            let (inputs, outputs) = (vec![Some(id)], vec![byte]);
+            graph.nodes.push(Node { op: NodeOp::Ir(Op::Cast), inputs, outputs, origin: usize::MAX });
+            let name = &graph.tensors[id].name;
+            graph.notes.push(format!("output `{name}` is bool in the file; the model returns a byte, 0 or 1"));
+            graph.outputs[k] = byte;
+        }
+    }
+}
+
+/// Adds a tensor like `id` of bytes.
+fn byte(graph: &mut Graph, id: TensorId) -> TensorId {
+    let Tensor { name, shape, .. } = &graph.tensors[id];
+    let byte = Tensor::computed(name.clone(), ElementType::U8, shape.clone());
+    let byte = graph.add(byte);
+    if let Some(signature) = graph.signatures.get(&id).cloned() {
+        graph.signatures.insert(byte, signature);
+    }
+    byte
 }
 
 /// Makes the tensors of these names the outputs.

@@ -133,7 +133,7 @@ const OPERATORS: [Row; 210] = [
         Ok(Op::DepthToSpace { block: options::<schema::DepthToSpaceOptions<'_>>(operator)?.block_size() })
     }),
     Row::read(6, "DEQUANTIZE", |_| Ok(Op::Dequantize)),
-    Row::named(7, "EMBEDDING_LOOKUP"),
+    Row::read(7, "EMBEDDING_LOOKUP", |_| Ok(Op::EmbeddingLookup)),
     Row::read(8, "FLOOR", |_| Ok(Op::Unary(UnaryFunction::Floor))),
     Row::read(9, "FULLY_CONNECTED", |operator| {
         let o = operator.options::<schema::FullyConnectedOptions<'_>>();
@@ -148,7 +148,7 @@ const OPERATORS: [Row; 210] = [
             operator.options::<schema::L2NormOptions<'_>>().map_or(Activation::None, |o| activation(o.activation())),
         ))
     }),
-    Row::named(12, "L2_POOL_2D"),
+    Row::read(12, "L2_POOL_2D", |operator| Ok(Op::L2Pool2d(pool(operator)?))),
     Row::named(13, "LOCAL_RESPONSE_NORMALIZATION"),
     Row::read(14, "LOGISTIC", |_| Ok(Op::Logistic)),
     Row::named(15, "LSH_PROJECTION"),
@@ -293,12 +293,12 @@ const OPERATORS: [Row; 210] = [
     }),
     Row::read(89, "REDUCE_MIN", |_| Ok(Op::ReduceMin)),
     Row::read(90, "FLOOR_DIV", |_| Ok(Op::FloorDiv)),
-    Row::named(91, "REDUCE_ANY"),
+    Row::read(91, "REDUCE_ANY", |_| Ok(Op::ReduceLogic { any: true })),
     Row::read(92, "SQUARE", |_| Ok(Op::Unary(UnaryFunction::Square))),
-    Row::named(93, "ZEROS_LIKE"),
+    Row::read(93, "ZEROS_LIKE", |_| Ok(Op::ZerosLike)),
     Row::read(94, "FILL", |_| Ok(Op::Fill)),
     Row::read(95, "FLOOR_MOD", |_| Ok(Op::Remainder(UnaryFunction::Floor))),
-    Row::named(96, "RANGE"),
+    Row::read(96, "RANGE", |_| Ok(Op::Range)),
     Row::read(97, "RESIZE_NEAREST_NEIGHBOR", |operator| {
         let o = operator.options::<schema::ResizeNearestNeighborOptions<'_>>();
         Ok(Op::ResizeNearest {
@@ -321,12 +321,12 @@ const OPERATORS: [Row; 210] = [
     Row::read(102, "SPLIT_V", |_| Ok(Op::SplitV)),
     Row::named(103, "UNIQUE"),
     Row::read(104, "CEIL", |_| Ok(Op::Unary(UnaryFunction::Ceil))),
-    Row::named(105, "REVERSE_V2"),
+    Row::read(105, "REVERSE_V2", |_| Ok(Op::Reverse)),
     Row::read(106, "ADD_N", |_| Ok(Op::AddN)),
-    Row::named(107, "GATHER_ND"),
+    Row::read(107, "GATHER_ND", |_| Ok(Op::GatherNd)),
     Row::read(108, "COS", |_| Ok(Op::Unary(UnaryFunction::Cos))),
-    Row::named(109, "WHERE"),
-    Row::named(110, "RANK"),
+    Row::read(109, "WHERE", |_| Ok(Op::Where)),
+    Row::read(110, "RANK", |_| Ok(Op::Rank)),
     Row::read(111, "ELU", |_| Ok(Op::Elu)),
     Row::named(112, "REVERSE_SEQUENCE"),
     Row::named(113, "MATRIX_DIAG"),
@@ -357,7 +357,7 @@ const OPERATORS: [Row; 210] = [
         let subgraph = usize::try_from(index).map_err(|_| Fault::Value("graph", index))?;
         Ok(Op::CallOnce { subgraph })
     }),
-    Row::named(130, "BROADCAST_TO"),
+    Row::read(130, "BROADCAST_TO", |_| Ok(Op::BroadcastTo)),
     Row::read(131, "RFFT2D", |_| Ok(Op::Rfft2d)),
     Row::named(132, "CONV_3D"),
     Row::read(133, "IMAG", |_| Ok(Op::Complex(ComplexPart::Imaginary))),
@@ -367,7 +367,7 @@ const OPERATORS: [Row; 210] = [
     Row::named(137, "HASHTABLE_FIND"),
     Row::named(138, "HASHTABLE_IMPORT"),
     Row::named(139, "HASHTABLE_SIZE"),
-    Row::named(140, "REDUCE_ALL"),
+    Row::read(140, "REDUCE_ALL", |_| Ok(Op::ReduceLogic { any: false })),
     Row::named(141, "CONV_3D_TRANSPOSE"),
     Row::read(142, "VAR_HANDLE", |operator| {
         let o = options::<schema::VarHandleOptions<'_>>(operator)?;
@@ -376,7 +376,7 @@ const OPERATORS: [Row; 210] = [
     }),
     Row::read(143, "READ_VARIABLE", |_| Ok(Op::ReadVariable)),
     Row::read(144, "ASSIGN_VARIABLE", |_| Ok(Op::AssignVariable)),
-    Row::named(145, "BROADCAST_ARGS"),
+    Row::read(145, "BROADCAST_ARGS", |_| Ok(Op::BroadcastArgs)),
     Row::named(146, "RANDOM_STANDARD_NORMAL"),
     Row::named(147, "BUCKETIZE"),
     Row::named(148, "RANDOM_UNIFORM"),
@@ -386,7 +386,7 @@ const OPERATORS: [Row; 210] = [
         Ok(Op::Unary(if approximate { UnaryFunction::GeluTanh } else { UnaryFunction::Gelu }))
     }),
     Row::named(151, "DYNAMIC_UPDATE_SLICE"),
-    Row::named(152, "RELU_0_TO_1"),
+    Row::read(152, "RELU_0_TO_1", |_| Ok(Op::Relu0To1)),
     Row::named(153, "UNSORTED_SEGMENT_PROD"),
     Row::named(154, "UNSORTED_SEGMENT_MAX"),
     Row::named(155, "UNSORTED_SEGMENT_SUM"),
@@ -451,7 +451,7 @@ mod tests {
     use super::{OPERATORS, schema};
     use crate::ir::Op;
     use crate::lower::{Row, row};
-    use crate::pass::fold::is_arithmetic;
+    use crate::pass::fold::folds_integers;
     use crate::quantize::Int8;
 
     /// The operators that are compiled: the name in the schema, and the neutral operator for default options.
@@ -487,12 +487,15 @@ mod tests {
     #[test]
     fn the_list_of_compiled_operators_is_up_to_date() {
         let lines = [
-            ("int8 and float32", names(|op| matches!(row(op), Row::Both { .. } | Row::Any(_) | Row::View))),
+            (
+                "int8 and float32",
+                names(|op| matches!(row(op), Row::Both { .. } | Row::Any(_) | Row::View | Row::Moved(_))),
+            ),
             ("int8", names(|op| matches!(row(op), Row::Int8(_)))),
-            ("float32", names(|op| matches!(row(op), Row::F32(_) | Row::Expanded))),
+            ("float32", names(|op| matches!(row(op), Row::F32(_) | Row::Expanded(_)))),
             ("float32 of MediaPipe", super::super::custom::names()),
             ("variables", names(|op| matches!(row(op), Row::Variable))),
-            ("integer constants", names(|op| matches!(row(op), Row::Constant) || is_arithmetic(op))),
+            ("integer constants", names(|op| matches!(row(op), Row::Constant) || folds_integers(op))),
         ];
         check("compiled.txt", &lines.map(|(kind, names)| format!("{kind}: {names}")).join("\n"));
         assert!(compiled().iter().all(|(_, op)| !matches!(row(op), Row::None)), "a row without a lowering");

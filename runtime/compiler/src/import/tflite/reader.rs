@@ -53,6 +53,10 @@ pub(crate) fn import(bytes: &[u8], options: &Options) -> Result<Graph> {
     }
     let mut main = signature::choose(&model, graphs, options.signature.as_deref())?;
     interface::apply(&mut main, Given(options))?;
+    interface::narrow(&mut main);
+    let inputs = main.inputs.iter().copied().filter(|&id| main.tensors[id].dtype == ElementType::I32);
+    let inputs = inputs.collect();
+    narrow_indices(&mut main, inputs);
     if let Err(error) = check_interface(&mut main) {
         return Err(with_unknown(error, &main));
     }
@@ -149,17 +153,16 @@ fn import_graph(
         graph.nodes.push(node);
     }
     empty_constants(&mut graph);
-    narrow_indices(&mut graph);
+    narrow_indices(&mut graph, HashSet::new());
     check(&graph)?;
     check_order(&graph)?;
     Ok(graph)
 }
 
 /// Makes indices that nodes compute int32, with a note: the model file has no 64-bit integers. Copies of them in another
-/// shape become int32 too, and a conversion from one of these types to the other becomes such a copy.
-fn narrow_indices(graph: &mut Graph) {
+/// shape, and of `indices`, become int32 too, and a conversion from one of these types to the other becomes such a copy.
+fn narrow_indices(graph: &mut Graph, mut indices: HashSet<TensorId>) {
     let Graph { tensors, nodes, notes, .. } = graph;
-    let mut indices = HashSet::new();
     for node in nodes {
         let NodeOp::Ir(op) = &mut node.op else { continue };
         let found = match op {

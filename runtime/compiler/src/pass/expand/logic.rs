@@ -8,8 +8,9 @@
 
 use super::Expansion;
 use crate::diag::Result;
-use crate::ir::graph::{ElementType, Graph, Node, NodeOp, Tensor, TensorId, broadcast_shape};
+use crate::ir::graph::{ElementType, Graph, Node, NodeOp, Tensor, TensorId, TensorQuantization, broadcast_shape};
 use crate::ir::{Activation, Comparison, Logic, Op};
+use tealight_format::Quantization;
 use tealight_format::ops::UnaryFunction;
 
 /// 2^100: the smallest number times its square is above 1.
@@ -24,7 +25,50 @@ impl Expansion<'_> {
         let is_inside = !self.graph.outputs.contains(&output) || self.graph.tensors[output].dtype == ElementType::F32;
         match op {
             Op::Compare(comparison) if is_inside && self.compares_f32(node) => {
-                self.compare(node, *comparison, output)?;
+                let operands = [self.graph.input(node, 0)?, self.graph.input(node, 1)?];
+                self.compare(node, *comparison, operands, output)?;
+            }
+            Op::Cast if is_inside && self.graph.tensors[output].dtype == ElementType::Bool => {
+                let input = self.graph.input(node, 0)?;
+                let dtype = self.graph.tensors[input].dtype;
+                match dtype {
+                    // A byte, as an input has it.
+                    ElementType::U8 if self.is_plain_byte(input) => {
+                        self.hold_truths(output);
+                        let number = self.apply(node, Op::Dequantize, &[input], output);
+                        self.write(node, Op::Unary(UnaryFunction::Clamp([0.0, 1.0])), &[number], output);
+                    }
+                    ElementType::F32 => {
+                        let zero = self.constant("logic.zero", ElementType::F32, 0f32.to_le_bytes())?;
+                        self.compare(node, Comparison::NotEqual, [input, zero], output)?;
+                    }
+                    _ => return Ok(false),
+                }
+            }
+            // A byte, as an output has it.
+            Op::Cast if self.is_truth(node) && self.graph.tensors[output].dtype == ElementType::U8 => {
+                if !self.is_plain_byte(output) {
+                    return Ok(false);
+                }
+                let input = self.graph.input(node, 0)?;
+                self.write(node, Op::Quantize, &[input], output);
+            }
+            Op::ReduceLogic { any } if is_inside && self.is_truth(node) => {
+                let (input, axes) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?);
+                self.hold_truths(output);
+                self.write(node, if *any { Op::ReduceMax } else { Op::ReduceMin }, &[input, axes], output);
+            }
+            Op::Concat { .. } | Op::Pack { .. } if is_inside && self.any_truth(node) => {
+                let Some(operands) = self.truth_values(node, node.inputs.len())? else { return Ok(false) };
+                self.hold_truths(output);
+                self.write(node, op.clone(), &operands, output);
+            }
+            // The elements move as those of f32 tensors do.
+            Op::BroadcastTo | Op::Gather { .. } | Op::GatherNd | Op::MirrorPad { .. } | Op::Reverse | Op::Tile
+                if is_inside && self.is_truth(node) =>
+            {
+                self.hold_truths(output);
+                return Ok(false);
             }
             Op::Logic(logic) if is_inside => {
                 let Some(operands) = self.truth_values(node, node.inputs.len())? else { return Ok(false) };
@@ -75,6 +119,17 @@ impl Expansion<'_> {
     /// Returns whether the first input holds truth values.
     fn is_truth(&self, node: &Node) -> bool {
         node.inputs.first().copied().flatten().is_some_and(|id| self.truths.contains(&id))
+    }
+
+    /// Returns whether the codes of a tensor are numbers themselves, and makes that its quantization.
+    fn is_plain_byte(&mut self, id: TensorId) -> bool {
+        let plain = TensorQuantization::from(Quantization::new(1.0, 0));
+        *self.graph.tensors[id].quantization.get_or_insert_with(|| plain.clone()) == plain
+    }
+
+    /// Returns whether any input holds truth values that are computed here.
+    fn any_truth(&self, node: &Node) -> bool {
+        node.inputs.iter().flatten().any(|id| self.truths.contains(id))
     }
 
     fn compares_f32(&self, node: &Node) -> bool {
@@ -144,10 +199,15 @@ impl Expansion<'_> {
         Ok(self.apply(node, op, &[input, number], input))
     }
 
-    fn compare(&mut self, node: &Node, comparison: Comparison, output: TensorId) -> Result<()> {
+    fn compare(
+        &mut self,
+        node: &Node,
+        comparison: Comparison,
+        mut operands: [TensorId; 2],
+        output: TensorId,
+    ) -> Result<()> {
         use Comparison as C;
         self.hold_truths(output);
-        let mut operands = [self.graph.input(node, 0)?, self.graph.input(node, 1)?];
         let is_finite = |id: &TensorId| {
             self.graph.tensors[*id].f32_values().is_some_and(|values| values.iter().all(|value| value.is_finite()))
         };

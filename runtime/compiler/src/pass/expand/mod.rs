@@ -1,18 +1,19 @@
 //! Writes operators of f32 tensors as several simpler ones, in TensorFlow Lite's order of operations.
-//! Comparisons and logic are in `logic`, what moves elements in `moves`.
+//! Comparisons and logic are in `logic`, what moves elements in `moves`, what takes elements by index in `gather`.
 //!
 //! What quantization makes of them is then what it makes of each. In int8 they would round between the simpler ones, so
 //! networks that are already quantized keep them, for the pass `lower` to refuse.
 
+mod gather;
 mod logic;
 mod moves;
 mod rfft;
 
 use crate::diag::Result;
 use crate::ir::graph::{ElementType, Graph, Node, NodeOp, Tensor, TensorId};
-use crate::ir::{Activation, Op};
+use crate::ir::{Activation, Op, Window};
 use crate::limit::Limit;
-use crate::slice::axis_of;
+use crate::slice::{axis_of, dimension};
 use std::collections::{HashMap, HashSet};
 use tealight_format::ops::UnaryFunction;
 
@@ -40,10 +41,20 @@ pub(crate) fn expand(graph: Graph, limit: &Limit) -> Result<Graph> {
             NodeOp::Ir(Op::FloorDiv) if expansion.is_f32(&node) => expansion.floor_div(&node)?,
             NodeOp::Ir(Op::Remainder(function)) if expansion.is_f32(&node) => expansion.remainder(&node, function)?,
             NodeOp::Ir(Op::LogSoftmax) if expansion.is_f32(&node) => expansion.log_softmax(&node)?,
-            NodeOp::Ir(Op::MirrorPad { symmetric }) if expansion.keeps_f32(&node) => {
+            NodeOp::Ir(Op::MirrorPad { symmetric }) if expansion.keeps_type(&node, 0) => {
                 expansion.mirror_pad(&node, symmetric)?;
             }
-            NodeOp::Ir(Op::Tile) if expansion.keeps_f32(&node) => expansion.tile(&node)?,
+            NodeOp::Ir(Op::Tile) if expansion.keeps_type(&node, 0) => expansion.tile(&node)?,
+            NodeOp::Ir(Op::BroadcastTo) if expansion.keeps_type(&node, 0) => expansion.broadcast_to(&node, 0)?,
+            NodeOp::Ir(Op::Fill) if expansion.keeps_type(&node, 1) => expansion.broadcast_to(&node, 1)?,
+            NodeOp::Ir(Op::Reverse) if expansion.keeps_type(&node, 0) => expansion.reverse(&node)?,
+            NodeOp::Ir(Op::Gather { .. } | Op::GatherNd | Op::EmbeddingLookup) => {
+                if !expansion.gather(&node)? {
+                    expansion.nodes.push(node);
+                }
+            }
+            NodeOp::Ir(Op::L2Pool2d(window)) if expansion.is_f32(&node) => expansion.l2_pool(&node, window)?,
+            NodeOp::Ir(Op::ReduceProd) if expansion.keeps_f32(&node) => expansion.product(&node)?,
             NodeOp::Ir(Op::SquaredDifference) if expansion.is_f32(&node) => expansion.squared_difference(&node)?,
             NodeOp::Ir(Op::L2Normalization(activation)) if expansion.is_f32(&node) => {
                 expansion.l2_normalization(&node, activation)?;
@@ -85,6 +96,20 @@ impl Expansion<'_> {
     fn keeps_f32(&self, node: &Node) -> bool {
         let ends = node.inputs.first().into_iter().flatten().chain(node.outputs.first());
         ends.copied().all(|id| self.graph.tensors[id].dtype == ElementType::F32)
+    }
+
+    /// Returns whether input `k` and the output of a node are of one type that the model file has for activations.
+    fn keeps_type(&self, node: &Node, k: usize) -> bool {
+        let dtype = |id: TensorId| self.graph.tensors[id].dtype;
+        match (node.inputs.get(k), &node.outputs[..]) {
+            (Some(&Some(input)), &[output]) => {
+                dtype(input) == dtype(output)
+                    && dtype(input).dtype().is_some()
+                    && dtype(input) != ElementType::F16
+                    && self.graph.tensors[output].elements() > 0
+            }
+            _ => false,
+        }
     }
 
     /// Adds an operator of `node`, and returns its output: a new tensor like `like`.
@@ -224,6 +249,56 @@ impl Expansion<'_> {
         self.write(node, Op::Sum, &[power, axis], sum);
         let logarithm = self.apply(node, Op::Unary(UnaryFunction::Log), &[sum], sum);
         self.write(node, Op::Sub(Activation::None), &[difference, logarithm], output);
+        Ok(())
+    }
+
+    /// The square roots of the averages of squares, with the activation after them.
+    fn l2_pool(&mut self, node: &Node, window: Window) -> Result<()> {
+        let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
+        let squares = self.apply(node, Op::Unary(UnaryFunction::Square), &[input], input);
+        let pool = Op::AvgPool2d(Window { activation: Activation::None, ..window });
+        let averages = self.apply(node, pool, &[squares], output);
+        let root = Op::Unary(UnaryFunction::Sqrt);
+        let range = match window.activation {
+            Activation::None => {
+                self.write(node, root, &[averages], output);
+                return Ok(());
+            }
+            Activation::Relu => [0.0, f32::INFINITY],
+            Activation::ReluN1To1 => [-1.0, 1.0],
+            Activation::Relu6 => [0.0, 6.0],
+            Activation::Other(_) => return Err(self.graph.unsupported(node, "no fused activation but those of ReLU")),
+        };
+        let roots = self.apply(node, root, &[averages], output);
+        self.write(node, Op::Unary(UnaryFunction::Clamp(range)), &[roots], output);
+        Ok(())
+    }
+
+    /// Along each dimension, halves are multiplied until one element is left.
+    fn product(&mut self, node: &Node) -> Result<()> {
+        let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
+        let rank = self.graph.tensors[input].shape.len();
+        let mut product = input;
+        for axis in self.graph.constant_integers(node, 1)? {
+            let axis = dimension(&self.graph, node, axis, rank)?;
+            loop {
+                let length = self.graph.tensors[product].shape[axis];
+                if length <= 1 {
+                    break;
+                }
+                let bytes = 4 * (STEP + self.graph.tensors[product].name.len() as u64);
+                self.limit.make(bytes, || format!("{} as products", self.graph.site(node)))?;
+                let half = length / 2;
+                let first = self.part(node, product, axis, 0, half)?;
+                let second = self.part(node, product, axis, half, half)?;
+                let last = self.part(node, product, axis, length - 1, 1)?;
+                product = self.apply(node, Op::Mul(Activation::None), &[first, second], first);
+                if !length.is_multiple_of(2) {
+                    product = self.joined(node, product, axis, &[product, last])?;
+                }
+            }
+        }
+        self.write(node, Op::Reshape { new_shape: None }, &[product], output);
         Ok(())
     }
 

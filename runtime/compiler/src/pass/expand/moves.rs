@@ -1,11 +1,12 @@
-//! MIRROR_PAD and TILE, as parts of a tensor one after another.
+//! MIRROR_PAD, TILE, BROADCAST_TO and REVERSE_V2, as parts of a tensor one after another.
 
 use super::{Expansion, STEP};
 use crate::diag::Result;
-use crate::ir::graph::{ElementType, Node, Tensor, TensorId};
+use crate::ir::graph::{ElementType, Node, Tensor, TensorId, broadcast_shape};
 use crate::ir::{Activation, Op, SliceMasks};
+use crate::slice::dimension;
 
-/// The maximum number of copies along a dimension: as many operators join them as there are tens of copies.
+/// The maximum number of copies that are joined in one step: as many operators join them as there are tens of copies.
 const MAX_PARTS: u32 = 64;
 
 impl Expansion<'_> {
@@ -53,33 +54,104 @@ impl Expansion<'_> {
         for (axis, &count) in counts.iter().enumerate() {
             let count = u32::try_from(count)
                 .ok()
-                .filter(|count| (1..=MAX_PARTS).contains(count))
-                .ok_or_else(|| self.graph.unsupported(node, format!("multiples of 1 to {MAX_PARTS}")))?;
-            tiled = self.joined(node, tiled, axis, &vec![tiled; count as usize])?;
+                .filter(|&count| count > 0)
+                .ok_or_else(|| self.graph.unsupported(node, "multiples of 1 and more"))?;
+            tiled = self.repeated(node, tiled, axis, count)?;
         }
         self.write(node, Op::Reshape { new_shape: None }, &[tiled], output);
         Ok(())
     }
 
+    /// Repeats input `k` to the shape of the output: dimensions of length 1, and such as it does not have.
+    pub(super) fn broadcast_to(&mut self, node: &Node, k: usize) -> Result<()> {
+        let (input, output) = (self.graph.input(node, k)?, self.graph.output(node)?);
+        let [from, to] = [input, output].map(|id| &self.graph.tensors[id].shape);
+        if broadcast_shape(from, to).as_ref() != Some(to) {
+            let what = format!("{} cannot be repeated to {to:?}", self.graph.describe(input));
+            return Err(self.graph.invalid(node, what));
+        }
+        let mut shape = vec![1; to.len() - from.len()];
+        shape.extend(from);
+        let to = to.clone();
+        let mut repeated = self.graph.add(Tensor { shape: shape.clone(), ..self.graph.tensors[input].like() });
+        self.write(node, Op::Reshape { new_shape: None }, &[input], repeated);
+        for (axis, (&from, &to)) in shape.iter().zip(&to).enumerate() {
+            if from != to {
+                repeated = self.repeated(node, repeated, axis, to)?;
+            }
+        }
+        self.write(node, Op::Reshape { new_shape: None }, &[repeated], output);
+        Ok(())
+    }
+
+    /// The elements in reverse along the dimensions that input 1 names.
+    pub(super) fn reverse(&mut self, node: &Node) -> Result<()> {
+        let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
+        let shape = self.graph.tensors[input].shape.clone();
+        let (mut begin, mut step) = (vec![0; shape.len()], vec![1; shape.len()]);
+        for axis in self.graph.constant_integers(node, 1)? {
+            let axis = dimension(&self.graph, node, axis, shape.len())?;
+            if step[axis] < 0 {
+                return Err(self.graph.invalid(node, format!("it names dimension {axis} twice")));
+            }
+            (begin[axis], step[axis]) = (i64::from(shape[axis]) - 1, -1);
+        }
+        let reversed = self.strided(node, input, &begin, &step, shape)?;
+        self.write(node, Op::Reshape { new_shape: None }, &[reversed], output);
+        Ok(())
+    }
+
+    /// Adds the operators that repeat a tensor along a dimension, and returns their output. Many copies are joined in
+    /// steps, from fewer copies of more.
+    fn repeated(&mut self, node: &Node, id: TensorId, axis: usize, count: u32) -> Result<TensorId> {
+        if count <= MAX_PARTS {
+            return self.joined(node, id, axis, &vec![id; count as usize]);
+        }
+        let block = self.repeated(node, id, axis, MAX_PARTS)?;
+        let mut parts = vec![self.repeated(node, block, axis, count / MAX_PARTS)?];
+        if !count.is_multiple_of(MAX_PARTS) {
+            parts.push(self.repeated(node, id, axis, count % MAX_PARTS)?);
+        }
+        self.joined(node, id, axis, &parts)
+    }
+
     /// Adds the operator that takes `count` elements of a dimension in reverse, those before element `end`, and returns
     /// its output.
     fn reversed(&mut self, node: &Node, id: TensorId, axis: usize, end: u32, count: u32) -> Result<TensorId> {
+        let mut shape = self.graph.tensors[id].shape.clone();
+        let (mut begin, mut step) = (vec![0; shape.len()], vec![1; shape.len()]);
+        (begin[axis], step[axis]) = (i64::from(end) - 1, -1);
+        shape[axis] = count;
+        self.strided(node, id, &begin, &step, shape)
+    }
+
+    /// Adds the operator that takes the elements from `begin` on in these steps, as many as `shape` says, and returns its
+    /// output.
+    pub(super) fn strided(
+        &mut self,
+        node: &Node,
+        id: TensorId,
+        begin: &[i64],
+        step: &[i64],
+        shape: Vec<u32>,
+    ) -> Result<TensorId> {
         let bytes = STEP + self.graph.tensors[id].name.len() as u64;
         self.limit.make(bytes, || format!("{} as parts", self.graph.site(node)))?;
-        let mut shape = self.graph.tensors[id].shape.clone();
-        let rank = shape.len();
-        let mut to: Vec<[u8; 4]> = shape.iter().map(|dim| dim.to_le_bytes()).collect();
-        let (mut from, mut step) = (vec![[0; 4]; rank], vec![1i32.to_le_bytes(); rank]);
-        from[axis] = (end - 1).to_le_bytes();
-        step[axis] = (-1i32).to_le_bytes();
-        // The last index is that before the first element, if nothing is left before: no number states that.
-        let (masked, last) = if end == count { (1 << axis, 0) } else { (0, end - count - 1) };
-        to[axis] = last.to_le_bytes();
-        shape[axis] = count;
-        let list = |words: &[[u8; 4]], expansion: &mut Self| {
-            expansion.list("reversed", ElementType::I32, vec![rank as u32], words)
+        let mut masked = 0;
+        let mut ends = Vec::new();
+        for (i, (&begin, &step)) in begin.iter().zip(step).enumerate() {
+            let end = begin + step * i64::from(shape[i]);
+            // The last index is that before the first element, if nothing is left before: no number states that.
+            if end < 0 {
+                masked |= 1 << i;
+            }
+            ends.push(end.max(0));
+        }
+        let mut list = |words: &[i64]| {
+            let words: Vec<[u8; 4]> = words.iter().map(|&word| (word as i32).to_le_bytes()).collect();
+            self.list("strided", ElementType::I32, vec![words.len() as u32], &words)
         };
-        let lists = [list(&from, self)?, list(&to, self)?, list(&step, self)?];
+        let lists = [list(begin)?, list(&ends)?, list(step)?];
         let part = Tensor { shape, ..self.graph.tensors[id].like() };
         let part = self.graph.add(part);
         let masks = SliceMasks { begin: 0, end: masked, ellipsis: 0, new_axis: 0, shrink_axis: 0 };

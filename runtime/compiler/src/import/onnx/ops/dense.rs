@@ -5,7 +5,7 @@ use super::movement::axis;
 use crate::diag::Result;
 use crate::import::onnx::constant::{self, Constant};
 use crate::import::onnx::network::{Network, Node, Stored, Value};
-use crate::ir::graph::{ElementType, TensorId, broadcast_shape};
+use crate::ir::graph::{ElementType, TensorId, broadcast_shape, dimension_of};
 use crate::ir::{Activation, Op};
 use tealight_format::Operator;
 use tealight_format::ops::{BatchMatMulF32, LayerNormF32, UnaryFunction as F};
@@ -106,32 +106,6 @@ impl Network<'_> {
         let list: Vec<i64> = places.iter().map(|&place| place as i64).collect();
         let list = self.axes(&list)?;
         Ok(Self::stored(self.emit(op, &[id, list], shape)?, order))
-    }
-
-    /// Emits products over `axes`: halves are multiplied until one element is left.
-    fn product_over(&mut self, value: &Value, axes: &[usize], keep: bool) -> Result<Value> {
-        let mut result = value.clone();
-        for &axis in axes {
-            loop {
-                let length = self.shape(&result)[axis];
-                if length <= 1 {
-                    break;
-                }
-                let half = length / 2;
-                let first = self.along(&result, axis, 0, half, 1)?;
-                let second = self.along(&result, axis, half.into(), half, 1)?;
-                let product = self.pairwise(Op::Mul(Activation::None), [&first, &second], ["", ""])?;
-                result = if length.is_multiple_of(2) {
-                    product
-                } else {
-                    let last = self.along(&result, axis, i64::from(length) - 1, 1, 1)?;
-                    self.join(&[product, last], &[], axis)?
-                };
-            }
-        }
-        let kept = self.shape(&result).into_iter().enumerate().filter(|(i, _)| keep || !axes.contains(i));
-        let shape = kept.map(|(_, dim)| dim).collect();
-        self.with_shape(&result, shape)
     }
 
     /// Returns `1 / √(variance + epsilon)` over `axes` of a value whose mean there is 0.
@@ -290,7 +264,7 @@ pub(super) fn reduction(n: &mut Network<'_>, node: &Node) -> Outputs {
             let sum = n.reduce(Op::Sum, value, &axes, keep)?;
             n.function(&sum, F::Log)?
         }
-        "ReduceProd" => n.product_over(value, &axes, keep)?,
+        "ReduceProd" => n.reduce(Op::ReduceProd, value, &axes, keep)?,
         _ => return Err(n.refuse("constant integers")),
     }])
 }
@@ -392,8 +366,7 @@ pub(super) fn softmax(n: &mut Network<'_>, node: &Node) -> Outputs {
     let at = axis(n, node.int("axis", if node.opset < 13 { 1.min(rank as i64 - 1) } else { -1 }), rank)?;
     // Before version 13, all dimensions from the axis on are one.
     let (value, at) = if node.opset < 13 && shape[at + 1..].iter().any(|&dim| dim != 1) {
-        let product = |dims: &[u32]| dims.iter().fold(1u32, |n, &dim| n.saturating_mul(dim));
-        (n.with_shape(value, vec![product(&shape[..at]), product(&shape[at..])])?, 1)
+        (n.with_shape(value, vec![dimension_of(&shape[..at]), dimension_of(&shape[at..])])?, 1)
     } else {
         (value.clone(), at)
     };
@@ -424,7 +397,7 @@ pub(super) fn layer_normalization(n: &mut Network<'_>, node: &Node) -> Outputs {
         let centred = n.pairwise(Op::Sub(Activation::None), [value, &mean], ["", ""])?;
         factor = n.inverse_deviation(&centred, &axes, node.float("epsilon", 1e-5))?;
     }
-    let depth = shape[at..].iter().fold(1u32, |n, &dim| n.saturating_mul(dim));
+    let depth = dimension_of(&shape[at..]);
     let weights = n.constant(node, 1)?;
     let wrong = |n: &Network<'_>| n.refuse(format!("constant float32 scale and bias of {depth} elements"));
     if weights.elements() != depth as usize || weights.dtype != ElementType::F32 {

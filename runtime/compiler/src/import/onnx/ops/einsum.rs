@@ -2,6 +2,7 @@
 
 use super::Outputs;
 use crate::import::onnx::network::{Network, Node, Value};
+use crate::ir::graph::dimension_of;
 use crate::ir::{Activation, Op};
 
 /// Returns the letters of the operands and of the result; `None` for a form that is not read.
@@ -91,7 +92,7 @@ pub(super) fn einsum(n: &mut Network<'_>, node: &Node) -> Outputs {
     if sizes.iter().any(|(letter, size)| dims(&[*letter]) != [*size]) {
         return Err(n.invalid("a letter has two lengths"));
     }
-    let count = |letters: &[char]| dims(letters).iter().fold(1u32, |n, &dim| n.saturating_mul(dim));
+    let count = |letters: &[char]| dimension_of(&dims(letters));
     let order_a = [&batch[..], &rows, &inner].concat();
     let order_b = [&batch[..], &inner, &columns].concat();
     let first = transposed(n, &values[0], &a, &order_a)?.swap_remove(0);

@@ -7,7 +7,7 @@ use super::Outputs;
 use crate::diag::Result;
 use crate::import::onnx::constant;
 use crate::import::onnx::network::{Network, Node, Value};
-use crate::ir::graph::ElementType;
+use crate::ir::graph::{ElementType, dimension_of};
 use crate::ir::{Activation, Comparison, Op};
 use tealight_format::ops::UnaryFunction as F;
 
@@ -123,8 +123,7 @@ pub(super) fn hardmax(n: &mut Network<'_>, node: &Node) -> Outputs {
     let at = super::movement::axis(n, node.int("axis", default), shape.len())?;
     // Before version 13, all dimensions from the axis on are one.
     let (value, at) = if node.opset < 13 && shape[at + 1..].iter().any(|&dim| dim != 1) {
-        let product = |dims: &[u32]| dims.iter().fold(1u32, |n, &dim| n.saturating_mul(dim));
-        (n.with_shape(value, vec![product(&shape[..at]), product(&shape[at..])])?, 1)
+        (n.with_shape(value, vec![dimension_of(&shape[..at]), dimension_of(&shape[at..])])?, 1)
     } else {
         (value.clone(), at)
     };

@@ -6,12 +6,10 @@ use crate::import::onnx::constant::{self, Constant, padded};
 use crate::import::onnx::network::{NHWC, Network, Node, Stored, Value};
 use crate::ir::graph::{ElementType, TensorId, broadcast_shape};
 use crate::ir::{Activation, Op, SliceMasks};
+use crate::slice::{self, MAX_PIECES};
 use std::rc::Rc;
 use tealight_format::Operator;
 use tealight_format::ops::GatherF32;
-
-/// The maximum number of pieces that a tensor is cut into or joined from.
-pub(super) const MAX_PIECES: usize = 256;
 
 /// Returns the dimension that an axis means, from the end if it is negative.
 pub(super) fn axis(n: &Network<'_>, axis: i64, rank: usize) -> Result<usize> {
@@ -234,24 +232,22 @@ impl Network<'_> {
         })
     }
 
-    /// Returns the indices `list` of a value along an axis.
+    /// Returns the elements of a value that the indices `list`, which are inside of it, name along an axis.
     pub(super) fn taken(&mut self, value: &Value, axis: usize, list: &[i64]) -> Result<Value> {
         if let Value::Constant(constant) = value {
+            let each = constant.bytes.len() / constant.shape[axis].max(1) as usize;
+            self.make(list.len().saturating_mul(each))?;
             let result = constant::gather(constant, &Constant::list(list), axis);
-            let result = result.ok_or_else(|| self.refuse("fewer elements"))?;
-            self.make(result.bytes.len())?;
-            return Ok(Value::Constant(result));
+            return result.map(Value::Constant).ok_or_else(|| self.refuse("fewer elements"));
         }
-        // Indices of equal distance are one slice; others are joined from single ones.
-        let step = list.get(1).map_or(1, |second| second - list[0]);
-        let even = step != 0 && list.windows(2).all(|pair| pair[1] - pair[0] == step);
-        if even {
-            return self.along(value, axis, list[0], list.len() as u32, step);
+        let runs = slice::runs(list);
+        if runs.is_empty() || runs.len() > MAX_PIECES {
+            return Err(self.refuse(format!("indices that are 1 to {MAX_PIECES} pieces, not {}", runs.len())));
         }
-        if list.len() > MAX_PIECES {
-            return Err(self.refuse(format!("at most {MAX_PIECES} indices, or indices of equal distance")));
+        let mut pieces = Vec::new();
+        for [first, count, step] in runs {
+            pieces.push(self.along(value, axis, first, count as u32, step)?);
         }
-        let pieces = list.iter().map(|&index| self.along(value, axis, index, 1, 1)).collect::<Result<Vec<_>>>()?;
         self.join(&pieces, &[], axis)
     }
 

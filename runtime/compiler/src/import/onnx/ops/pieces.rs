@@ -1,51 +1,20 @@
 //! Operators that put a tensor together from pieces at constant places, and sums along a dimension.
 
 use super::Outputs;
-use super::movement::{MAX_PIECES, axis};
+use super::movement::axis;
 use crate::diag::Result;
 use crate::import::onnx::constant::{self, Constant};
 use crate::import::onnx::network::{Network, Node, Value};
-use crate::ir::graph::{ElementType, count_of};
+use crate::ir::graph::{ElementType, count_of, dimension_of};
 use crate::ir::{Activation, Op};
-
-/// Splits a list into runs of equal distance: the first element, the number of them, and the distance.
-fn runs(list: &[i64]) -> Vec<[i64; 3]> {
-    let mut runs: Vec<[i64; 3]> = Vec::new();
-    for &index in list {
-        match runs.last_mut() {
-            Some([first, count @ 1, step]) if index != *first => (*count, *step) = (2, index - *first),
-            Some([first, count, step]) if *count > 1 && index == *first + *count * *step => *count += 1,
-            _ => runs.push([index, 1, 1]),
-        }
-    }
-    runs
-}
+use crate::slice::strides;
 
 impl Network<'_> {
-    /// Returns the rows of a value `[N, ..]` that `indices`, in 0 to N, name.
-    pub(super) fn pick(&mut self, value: &Value, indices: &[i64]) -> Result<Value> {
-        if let Value::Constant(rows) = value {
-            let list = Constant::list(indices);
-            self.make(indices.len().saturating_mul(rows.bytes.len() / rows.shape[0].max(1) as usize))?;
-            let picked = constant::gather(rows, &list, 0);
-            return picked.map(Value::Constant).ok_or_else(|| self.refuse("fewer elements"));
-        }
-        let runs = runs(indices);
-        if runs.is_empty() || runs.len() > MAX_PIECES {
-            return Err(self.refuse(format!("indices that are at most {MAX_PIECES} pieces, not {}", runs.len())));
-        }
-        let mut pieces = Vec::new();
-        for [first, count, step] in runs {
-            pieces.push(self.along(value, 0, first, count as u32, step)?);
-        }
-        self.join(&pieces, &[], 0)
-    }
-
     /// Returns the elements of a value that `indices` name, counted in its own order, in this shape.
     fn pick_elements(&mut self, value: &Value, indices: &[i64], shape: &[u32]) -> Result<Value> {
         let count = self.count(value)?;
         let flat = self.with_shape(value, vec![count])?;
-        let picked = self.pick(&flat, indices)?;
+        let picked = self.taken(&flat, 0, indices)?;
         self.with_shape(&picked, shape.to_vec())
     }
 
@@ -104,15 +73,6 @@ fn indices(n: &Network<'_>, node: &Node, k: usize, length: impl Fn(usize) -> u32
     };
     let list: Option<Vec<i64>> = list.into_iter().enumerate().map(inside).collect();
     list.ok_or_else(|| n.invalid("an index is not inside its input"))
-}
-
-/// Returns the elements from one index of each dimension to the next.
-fn strides(shape: &[u32]) -> Vec<i64> {
-    let mut strides = vec![1i64; shape.len()];
-    for i in (1..shape.len()).rev() {
-        strides[i - 1] = strides[i].saturating_mul(i64::from(shape[i]));
-    }
-    strides
 }
 
 /// Calls `visit` with the number and the coordinates of each element of a shape.
@@ -183,8 +143,7 @@ fn rows(n: &Network<'_>, node: &Node, shape: &[u32], batch: usize) -> Result<(Ve
 /// Returns a value as rows `[N, ..]`, with its first `depth` dimensions as one.
 fn as_rows(n: &mut Network<'_>, value: &Value, depth: usize) -> Result<Value> {
     let shape = n.shape(value);
-    let product = |dims: &[u32]| dims.iter().fold(1u32, |n, &dim| n.saturating_mul(dim));
-    n.with_shape(value, vec![product(&shape[..depth]), product(&shape[depth..])])
+    n.with_shape(value, vec![dimension_of(&shape[..depth]), dimension_of(&shape[depth..])])
 }
 
 pub(super) fn gather_nd(n: &mut Network<'_>, node: &Node) -> Outputs {
@@ -194,7 +153,7 @@ pub(super) fn gather_nd(n: &mut Network<'_>, node: &Node) -> Outputs {
     let batch = usize::try_from(node.int("batch_dims", 0)).map_err(|_| n.invalid("its batch_dims are below 0"))?;
     let (of, rows, depth) = rows(n, node, &shape, batch)?;
     let flat = as_rows(n, value, depth)?;
-    let picked = n.pick(&flat, &rows)?;
+    let picked = n.taken(&flat, 0, &rows)?;
     Ok(vec![n.with_shape(&picked, [&of, &shape[depth..]].concat())?])
 }
 
@@ -215,7 +174,7 @@ fn replace(n: &mut Network<'_>, value: &Value, updates: &Value, rows: &[i64], sh
         }
         _ => n.join(&[value.clone(), updates.clone()], &[], 0)?,
     };
-    let picked = n.pick(&both, &from)?;
+    let picked = n.taken(&both, 0, &from)?;
     n.with_shape(&picked, shape.to_vec())
 }
 
@@ -290,7 +249,7 @@ pub(super) fn reverse_sequence(n: &mut Network<'_>, node: &Node) -> Outputs {
         rows.push(if time == 0 { step * sequences + sequence } else { sequence * steps + step });
     });
     let flat = as_rows(n, value, 2)?;
-    let picked = n.pick(&flat, &rows)?;
+    let picked = n.taken(&flat, 0, &rows)?;
     Ok(vec![n.with_shape(&picked, shape)?])
 }
 
@@ -331,16 +290,4 @@ pub(super) fn cumulative_sum(n: &mut Network<'_>, node: &Node) -> Outputs {
     let at = n.integers(node, 1)?.and_then(|list| list.first().copied()).ok_or_else(|| n.invalid("it has no axis"))?;
     let at = axis(n, at, n.shape(value).len())?;
     Ok(vec![n.running_sum(value, at, node.int("exclusive", 0) != 0, node.int("reverse", 0) != 0)?])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::runs;
-
-    #[test]
-    fn indices_are_split_into_runs_of_equal_distance() {
-        assert_eq!(runs(&[3, 4, 5, 9, 7, 5, 5]), [[3, 3, 1], [9, 3, -2], [5, 1, 1]]);
-        assert_eq!(runs(&[2, 2]), [[2, 1, 1], [2, 1, 1]]);
-        assert_eq!(runs(&[]), [[0i64; 3]; 0]);
-    }
 }

@@ -104,9 +104,12 @@ class Model:
         m.buffers = [schema.BufferT(data=np.frombuffer(b, np.uint8) if b else None) for b in self.buffers]
         m.operatorCodes = []
         for name in self.codes:
-            value = getattr(schema.BuiltinOperator, name)
+            value = getattr(schema.BuiltinOperator, name, schema.BuiltinOperator.CUSTOM)
+            custom = None if hasattr(schema.BuiltinOperator, name) else name
             m.operatorCodes.append(
-                schema.OperatorCodeT(deprecatedBuiltinCode=min(value, 127), builtinCode=value, version=1)
+                schema.OperatorCodeT(
+                    deprecatedBuiltinCode=min(value, 127), builtinCode=value, version=1, customCode=custom
+                )
             )
         m.subgraphs = [
             schema.SubGraphT(tensors=g.tensors, inputs=g.inputs, outputs=g.outputs, operators=g.operators)
@@ -162,6 +165,12 @@ class Graph:
         if table is not None:
             o.builtinOptionsType = getattr(schema.BuiltinOptions, table)
             o.builtinOptions = getattr(schema, table + "T")(**options)
+        self.operators.append(o)
+
+    def custom(self, name, inputs, outputs, options):
+        """Appends an operator that is not the schema's own, with its options as bytes."""
+        o = schema.OperatorT(opcodeIndex=self.model.code(name), inputs=list(inputs), outputs=list(outputs))
+        o.customOptions = np.frombuffer(options, np.uint8)
         self.operators.append(o)
 
 

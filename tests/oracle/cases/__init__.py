@@ -10,6 +10,7 @@ from .common import OPERATORS, Case
 
 for _module in (
     "conv",
+    "detections",
     "fully_connected",
     "pool",
     "softmax",

@@ -1,6 +1,6 @@
 //! The neutral operators of a graph, with their attributes.
 
-use tealight_format::ops::UnaryFunction;
+use tealight_format::ops::{DetectionsF32, UnaryFunction};
 
 /// How a window's border is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,6 +174,8 @@ pub enum Op {
         block: i32,
     },
     Dequantize,
+    /// The boxes of a detector, from boxes, scores and anchors, in one tensor as the model file's operator has it.
+    Detections(DetectionsF32),
     Div(Activation),
     /// A function of each element, without attributes: exp, sqrt and the like.
     Unary(UnaryFunction),
@@ -357,6 +359,7 @@ impl Op {
             Self::DepthwiseConv2d(_) => "DepthwiseConv2d",
             Self::DepthToSpace { .. } => "DepthToSpace",
             Self::Dequantize => "Dequantize",
+            Self::Detections(_) => "Detections",
             Self::Div(_) => "Div",
             Self::Unary(function) => function.name(),
             Self::Elu => "Elu",

@@ -10,6 +10,7 @@ mod batch_matmul;
 mod binary;
 mod conv2d;
 mod conv_transpose2d;
+mod detections;
 mod extremum;
 mod fault;
 mod float;
@@ -122,6 +123,7 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         Op::ReduceMin => any(|l, n| l.reduce_min(n)),
         Op::ArgMinMax { smallest, last } => any(move |l, n| l.arg_min_max(n, smallest, last)),
         Op::Sum => f32(|l, n| l.sum_f32(n)),
+        Op::Detections(ref detections) => f32(|l, n| l.detections_f32(n, detections)),
         Op::BatchMatMul { transposed } => f32(move |l, n| l.batch_matmul_f32(n, transposed)),
         Op::TopK { smallest } => any(move |l, n| l.top_k(n, smallest)),
         Op::DepthToSpace { block } => any(move |l, n| l.depth_to_space(n, block)),

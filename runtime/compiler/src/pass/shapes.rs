@@ -5,6 +5,7 @@
 //! constants are worked out node by node, because the target of a RESHAPE may be computed from other shapes. Where an
 //! operator has no rule here, its stored shape is kept if it is not dynamic; lowering checks it.
 
+use super::expand;
 use super::fold::{constant_shape, fold_node, keeps_shape, reshaped};
 use crate::diag::Result;
 use crate::ir::graph::{Graph, Node, NodeOp, TensorId, broadcast_shape};
@@ -48,6 +49,9 @@ pub(crate) fn infer(mut graph: Graph, limit: &Limit) -> Result<Graph> {
 /// Returns the shapes of the outputs of `node`; `None` if the operator has no rule here, or its operands break it.
 fn shapes(graph: &Graph, node: &Node) -> Option<Vec<Vec<u32>>> {
     let NodeOp::Ir(op) = &node.op else { return None };
+    if let Op::Detections(detections) = op {
+        return Some(expand::detections::shapes(detections).to_vec());
+    }
     if let Op::TopK { .. } = op {
         let mut shape = graph.tensors[graph.input(node, 0).ok()?].shape.clone();
         *shape.last_mut()? = u32::try_from(*graph.constant_integers(node, 1).ok()?.first()?).ok()?;

@@ -110,6 +110,7 @@ impl Int8 {
             | T::Quantize
             | T::Convert
             | T::Dequantize
+            | T::Detections(_)
             | T::Cast
             | T::Compare(_)
             | T::Complex(_)

@@ -40,6 +40,7 @@ mod concat;
 mod conv2d;
 mod conv_transpose2d;
 mod copy;
+mod detections;
 mod fully_connected;
 mod fully_connected_block;
 mod gather;
@@ -153,6 +154,7 @@ pub(crate) fn run<O: Ops>(code: OpCode, call: Call<'_>) {
         ArgMinMaxF32 => arg_min_max::arg_min_max_f32,
         TopK => top_k::top_k,
         TopKF32 => top_k::top_k_f32,
+        DetectionsF32 => detections::detections_f32,
     }
 }
 

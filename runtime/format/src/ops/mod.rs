@@ -16,6 +16,7 @@ mod concat;
 mod conv2d;
 mod conv_transpose2d;
 mod copy;
+mod detections;
 mod fully_connected;
 mod fully_connected_block;
 mod gather;
@@ -51,6 +52,7 @@ pub use concat::Concat;
 pub use conv_transpose2d::ConvTranspose2dF32;
 pub use conv2d::{Conv2d, Conv2dF32, DepthwiseConv2d, DepthwiseConv2dF32};
 pub use copy::Copy;
+pub use detections::DetectionsF32;
 pub use fully_connected::{FullyConnected, FullyConnectedF32};
 pub use fully_connected_block::{BlockType, FullyConnectedBlock, Workspace};
 pub use gather::{GatherBlock, GatherF32};
@@ -723,6 +725,8 @@ operators! {
     TopK(TopK) = 52, "TopK";
     /// The largest or smallest elements of each line, or their indices, in f32. Input: F32.
     TopKF32(TopKF32) = 53, "TopKF32";
+    /// Detections of a detector in f32, without those that overlap a better one. Inputs: boxes, scores, anchors.
+    DetectionsF32(DetectionsF32) = 90, "DetectionsF32";
 }
 
 impl Operator {

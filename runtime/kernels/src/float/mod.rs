@@ -26,6 +26,7 @@
 //! | [`attention()`] | new positions × heads | the elements of a head |
 //! | [`lstm()`], [`gru()`] | batches × hidden units | one element |
 //! | [`mean()`], [`arg_min_max()`] | output elements | one element |
+//! | [`detections()`] | 1 | all of the output |
 //! | [`unary()`] | | the caller slices |
 //!
 //! Pad, StridedSlice, Transpose and the other kernels that only move elements work on bytes, and so on f32 too.
@@ -39,6 +40,7 @@ mod binary;
 mod conv2d;
 mod conv_transpose2d;
 mod depthwise_conv2d;
+mod detections;
 mod finish;
 mod fully_connected;
 mod gather;
@@ -64,6 +66,7 @@ pub use binary::{Binary, add, div, maximum, minimum, mul, sub};
 pub use conv_transpose2d::{ConvTranspose2d, conv_transpose2d};
 pub use conv2d::{Conv2d, conv2d};
 pub use depthwise_conv2d::{DepthwiseConv2d, depthwise_conv2d};
+pub use detections::{Detections, detections};
 pub use finish::{Finish, ScaleBias};
 pub use fully_connected::{FullyConnected, fully_connected};
 pub(crate) use gather::index as gather_index;

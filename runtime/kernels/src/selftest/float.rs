@@ -48,7 +48,7 @@ fn of_subnormal(dense: &FullyConnected) -> u64 {
 
 /// The digest of each kernel on this target, in the order of [`RECORDED`].
 #[inline(never)]
-pub(super) fn digests() -> [(&'static str, u64); 41] {
+pub(super) fn digests() -> [(&'static str, u64); 42] {
     // One after the other: a tuple of them would lie on the stack beside them.
     let x = signal::<2048>(1);
     let w = signal::<2048>(2);
@@ -131,6 +131,20 @@ pub(super) fn digests() -> [(&'static str, u64); 41] {
         ("round", of_function(UnaryFunction::Round)),
         ("trunc", of_function(UnaryFunction::Trunc)),
         ("sign", of_function(UnaryFunction::Sign)),
+        ("detections", {
+            let (count, per_class, score, overlap) = (5, 2, -1.5, 0.3);
+            let (scales, box_len, columns, skipped) = ([2.0, 3.0, 4.0, 5.0], 4, 3, 1);
+            let p = Detections { count, per_class, score, overlap, scales, box_len, columns, skipped };
+            digest(|y| {
+                let [boxes, scores] =
+                    [x.first_chunk::<40>(), w.first_chunk::<40>()].map(|list| list.unwrap_or(&[0.0; 40]));
+                let mut anchors = [0.0; 40];
+                for (anchor, x) in anchors.iter_mut().zip(boxes) {
+                    *anchor = x * x + 0.5;
+                }
+                detections(&p, boxes, scores, &anchors, y.get_mut(..91).unwrap_or_default());
+            })
+        }),
         ("arg_min_max", {
             let p = ArgMinMax { len: 21, inner: 12, smallest: false, last: false };
             let mut indices = [0; 96];
@@ -141,7 +155,7 @@ pub(super) fn digests() -> [(&'static str, u64); 41] {
 }
 
 /// The digests on x86-64, where the other tests check the values of the f32 kernels.
-pub(super) const RECORDED: [(&str, u64); 41] = [
+pub(super) const RECORDED: [(&str, u64); 42] = [
     ("conv2d", 0x2fe1_7004_330c_00c1),
     ("depthwise_conv2d", 0x2db3_13de_74fb_b2d3),
     ("conv_transpose2d", 0x58a3_b92e_c179_9a91),
@@ -182,5 +196,6 @@ pub(super) const RECORDED: [(&str, u64); 41] = [
     ("round", 0xd0dd_163a_c3f2_8c4b),
     ("trunc", 0x5ebc_115a_0d7a_e9a8),
     ("sign", 0xe96e_abea_9aba_23a5),
+    ("detections", 0x55d1_e452_b206_7f43),
     ("arg_min_max", 0x08b3_f963_bf6b_8810),
 ];

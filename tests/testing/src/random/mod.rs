@@ -401,6 +401,7 @@ impl Builder<'_, '_> {
             OpCode::Mean | OpCode::MeanF32 => self.mean(code, &defaults),
             OpCode::ArgMinMax | OpCode::ArgMinMaxF32 => self.arg_min_max(code, &defaults),
             OpCode::TopK | OpCode::TopKF32 => self.top_k(code, &defaults),
+            OpCode::DetectionsF32 => self.detections(),
             OpCode::Concat => self.concat(&defaults),
             OpCode::StridedSlice => self.strided_slice(&defaults),
             OpCode::Transpose => self.transpose(&defaults),

@@ -2,7 +2,7 @@
 
 use super::{Builder, DefaultDims, F32, I8, Proposal, small};
 use tealight_format::ops::{
-    ArgMinMax, ArgMinMaxF32, LayerNormF32, Mean, MeanF32, RmsNormF32, Softmax, SoftmaxF32, TopK, TopKF32,
+    ArgMinMax, ArgMinMaxF32, DetectionsF32, LayerNormF32, Mean, MeanF32, RmsNormF32, Softmax, SoftmaxF32, TopK, TopKF32,
 };
 use tealight_format::{DType, OpCode, Operator};
 
@@ -97,5 +97,18 @@ impl Builder<'_, '_> {
         let attrs = TopK { smallest: self.choose.one_in(2) };
         let operator = if code == OpCode::TopK { Operator::TopK(attrs) } else { Operator::TopKF32(TopKF32(attrs)) };
         Proposal::new(operator, vec![Some(x)], self.choose.pick(&[kinds[0], DType::I32]), out)
+    }
+
+    /// Detections of a few anchors.
+    pub(super) fn detections(&mut self) -> Proposal {
+        let (n, columns, background) = (1 + self.choose.below(9), 2 + self.choose.below(3), self.choose.one_in(2));
+        let operands = [vec![1, n, 4 + self.choose.below(2)], vec![1, n, columns], vec![n, 4]];
+        let inputs = operands.map(|dims| Some(self.operand(F32, |v| v.shape.dims() == dims, &dims)));
+        let (count, per_class) = (1 + self.choose.below(4) as i32, self.choose.below(3) as i32);
+        let (score, overlap) = (self.choose.pick(&[-1.0, 0.0, 0.3]), self.choose.pick(&[0.1, 0.5, 1.0]));
+        let scales = self.choose.pick(&[[1.0; 4], [10.0, 10.0, 5.0, 5.0], [-1.0, 2.0, 1e-3, 1e3]]);
+        let attrs = DetectionsF32 { count, per_class, background, score, overlap, scales };
+        let out = vec![6 * count as u32 + 1 + 6 * n];
+        Proposal::new(Operator::DetectionsF32(attrs), inputs.to_vec(), DType::F32, out)
     }
 }

@@ -493,7 +493,7 @@ mod tests {
             ),
             ("int8", names(|op| matches!(row(op), Row::Int8(_)))),
             ("float32", names(|op| matches!(row(op), Row::F32(_) | Row::Expanded(_)))),
-            ("float32 of MediaPipe", super::super::custom::names()),
+            ("float32, custom", super::super::custom::names()),
             ("variables", names(|op| matches!(row(op), Row::Variable))),
             ("integer constants", names(|op| matches!(row(op), Row::Constant) || folds_integers(op))),
         ];

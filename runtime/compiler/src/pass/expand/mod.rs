@@ -4,6 +4,7 @@
 //! What quantization makes of them is then what it makes of each. In int8 they would round between the simpler ones, so
 //! networks that are already quantized keep them, for the pass `lower` to refuse.
 
+pub(crate) mod detections;
 mod gather;
 mod logic;
 mod moves;
@@ -58,6 +59,9 @@ pub(crate) fn expand(graph: Graph, limit: &Limit) -> Result<Graph> {
             NodeOp::Ir(Op::SquaredDifference) if expansion.is_f32(&node) => expansion.squared_difference(&node)?,
             NodeOp::Ir(Op::L2Normalization(activation)) if expansion.is_f32(&node) => {
                 expansion.l2_normalization(&node, activation)?;
+            }
+            NodeOp::Ir(Op::Detections(detections)) if node.outputs.len() == 4 => {
+                expansion.detections(&node, detections)?
             }
             NodeOp::Ir(Op::Rfft2d) if expansion.reads_f32(&node) => expansion.rfft2d(&node)?,
             NodeOp::Ir(Op::Complex(part)) if expansion.complex_part(&node, part)? => {}

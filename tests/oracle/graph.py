@@ -39,6 +39,7 @@ OPTIONS = {
     "SPACE_TO_BATCH_ND": "SpaceToBatchNDOptions",
     "ADD_N": "AddNOptions",
     "SVDF": "SVDFOptions",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTMOptions",
     "SPLIT_V": "SplitVOptions",
     "PADV2": "PadV2Options",
     "MINIMUM": "MaximumMinimumOptions",

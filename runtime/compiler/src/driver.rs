@@ -107,9 +107,11 @@ pub fn import_tflite(bytes: &[u8]) -> Result<Graph> {
 fn read_tflite(bytes: &[u8], options: &Options) -> Result<Graph> {
     let mut graph = import::tflite::import(bytes, options)?;
     let limit = Limit::of(&graph, options);
-    if !(options.input_shapes.is_empty() && options.input_values.is_empty() && options.outputs.is_empty()) {
-        graph = pass::shapes::infer(pass::dead::remove_dead(graph), &limit)?;
-    }
+    graph = if options.input_shapes.is_empty() && options.input_values.is_empty() && options.outputs.is_empty() {
+        pass::shapes::decide(graph, &limit)?
+    } else {
+        pass::shapes::infer(pass::dead::remove_dead(graph), &limit)?
+    };
     import::tflite::to_int8(&mut graph, &limit)?;
     Ok(graph)
 }

@@ -23,6 +23,9 @@ const MIN_LIMIT_TO_RUN: u64 = 512 << 20;
 /// those in half precision take half of that.
 pub(crate) const FACTOR: u64 = 8;
 
+/// The maximum number of steps of all recurrent layers of a network, one for each direction.
+pub(crate) const MAX_STEPS: usize = 1024;
+
 /// The limit of one compilation, and the bytes counted so far.
 #[derive(Debug)]
 pub(crate) struct Limit {

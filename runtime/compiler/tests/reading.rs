@@ -142,6 +142,97 @@ fn signatures_that_do_not_fit_their_graph_are_refused() {
     }
 }
 
+const NEG: i32 = 59;
+const LESS: i32 = 58;
+const IF: i32 = 118;
+const WHILE: i32 = 119;
+
+/// A file whose first graph returns what `node` makes of its input `x` of two numbers, and of the constant `first`.
+fn branching(node: i32, options: (u8, &[i32]), kind: i8, first: &[u8]) -> files::File {
+    let mut file = files::File::default();
+    let first = file.buffer(first);
+    let (x, y) = (file.tensor("x", F32, &[2], NONE), file.tensor("y", F32, &[2], NONE));
+    let (first, last) = (file.tensor("first", kind, &[], first), file.tensor("last", kind, &[], NONE));
+    file.inputs = vec![x];
+    file.outputs = vec![y];
+    let outputs = if node == IF { vec![y] } else { vec![last, y] };
+    file.node(node, &[first, x], &outputs, Some(options));
+    file.end_graph();
+    file
+}
+
+fn floats(numbers: &[f32]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+}
+
+#[test]
+fn a_branch_whose_condition_is_known_takes_the_place_of_its_node() {
+    for (truth, expected) in [(1, [2.0, 0.0]), (0, [-2.0, 3.0])] {
+        let mut file = branching(IF, (92, &[1, 2]), BOOL, &[truth]);
+        for code in [RELU, NEG] {
+            let (x, y) = (file.tensor("a", F32, &[2], NONE), file.tensor("b", F32, &[2], NONE));
+            file.node(code, &[x], &[y], None);
+            (file.inputs, file.outputs) = (vec![x], vec![y]);
+            if code == RELU {
+                file.end_graph();
+            }
+        }
+        assert_eq!(tflite::run(&file.bytes(), &[&floats(&[2.0, -3.0])]).unwrap().concat(), floats(&expected));
+    }
+}
+
+/// A file with a loop that doubles `x` as long as a number, which begins at 0 and grows by `step`, is below 3.
+fn doubling(step: i32) -> Vec<u8> {
+    let mut file = branching(WHILE, (93, &[1, 2]), I32, &[0; 4]);
+    let (three, step) = (file.buffer(&3i32.to_le_bytes()), file.buffer(&step.to_le_bytes()));
+    let names = |file: &mut files::File| (file.tensor("i", I32, &[], NONE), file.tensor("v", F32, &[2], NONE));
+    let (i, x) = names(&mut file);
+    let (three, below) = (file.tensor("three", I32, &[], three), file.tensor("below", BOOL, &[], NONE));
+    file.node(LESS, &[i, three], &[below], None);
+    (file.inputs, file.outputs) = (vec![i, x], vec![below]);
+    file.end_graph();
+    let (i, x) = names(&mut file);
+    let (next, twice) = names(&mut file);
+    let step = file.tensor("step", I32, &[], step);
+    file.node(0, &[i, step], &[next], None);
+    file.node(0, &[x, x], &[twice], None);
+    (file.inputs, file.outputs) = (vec![i, x], vec![next, twice]);
+    file.bytes()
+}
+
+#[test]
+fn a_loop_whose_rounds_are_known_is_unrolled() {
+    let x = floats(&[1.5, -2.0]);
+    for (step, factor) in [(1, 8.0), (2, 4.0), (7, 2.0)] {
+        let expected = floats(&[1.5 * factor, -2.0 * factor]);
+        assert_eq!(tflite::run(&doubling(step), &[&x]).unwrap().concat(), expected, "{step}");
+    }
+    let endless = tflite::run(&doubling(0), &[&x]).unwrap_err().to_string();
+    assert!(endless.contains("the branches of node 0 (WHILE)") && endless.contains("limit"), "{endless}");
+}
+
+#[test]
+fn branches_that_are_not_known_or_not_there_are_refused() {
+    let mut file = files::File::default();
+    let (x, condition) = (file.tensor("x", F32, &[2], NONE), file.tensor("c", BOOL, &[], NONE));
+    let y = file.tensor("y", F32, &[2], NONE);
+    (file.inputs, file.outputs) = (vec![condition, x], vec![y]);
+    file.node(IF, &[condition, x], &[y], Some((92, &[1, 1])));
+    file.end_graph();
+    let (a, b) = (file.tensor("a", F32, &[2], NONE), file.tensor("b", F32, &[2], NONE));
+    file.node(RELU, &[a], &[b], None);
+    (file.inputs, file.outputs) = (vec![a], vec![b]);
+    let error = tflite::run(&file.bytes(), &[]).unwrap_err().to_string();
+    assert!(error.contains("node 0 (IF) is not supported; accepted: a condition that is known"), "{error}");
+    for (graphs, part) in [(&[9, 9][..], "it names graph 9, which is not there"), (&[0, 0], "it names graph 0")] {
+        let error = tflite::run(&branching(IF, (92, graphs), BOOL, &[1]).bytes(), &[]).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
+    // Other inputs than those of the graph.
+    let error = tflite::run(&branching(IF, (92, &[1, 1]), BOOL, &[1]).bytes(), &[]).unwrap_err().to_string();
+    assert!(error.contains("it has 1 inputs and 1 outputs, and a graph that it names has 0 and 0"), "{error}");
+}
+
 #[test]
 fn given_shapes_and_values_hold_for_the_whole_network() {
     // Two convolution-free layers with a dynamic length, and a slice whose begin is an input.

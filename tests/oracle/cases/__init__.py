@@ -26,6 +26,7 @@ for _module in (
     "transpose",
     "space",
     "gather",
+    "recurrent",
     "resize",
     "svdf",
     "variables",

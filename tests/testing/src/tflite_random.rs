@@ -18,15 +18,15 @@ const I8: i8 = 9;
 const RESOURCE: i8 = 13;
 
 /// The operators of the importer, by TensorFlow Lite's codes. `CALL_ONCE` and the operators of variables come together.
-pub const CODES: [i32; 76] = [
+pub const CODES: [i32; 82] = [
     0, 1, 2, 3, 4, 6, 9, 14, 17, 18, 19, 20, 21, 22, 25, 27, 28, 34, 36, 39, 40, 41, 42, 43, 45, 47, 49, 53, 55, 57,
     59, 60, 65, 66, 67, 70, 73, 75, 76, 77, 81, 83, 88, 90, 92, 94, 97, 98, 101, 102, 108, 111, 114, 117, VARIABLES,
-    150, 54, 32, 5, 11, 23, 26, 74, 82, 89, 99, 106, 8, 48, 56, 79, 95, 104, 116, 128, 158,
+    150, 54, 32, 5, 11, 23, 26, 74, 82, 89, 99, 106, 8, 48, 56, 79, 95, 104, 116, 128, 158, 12, 69, 100, 105, 107, 130,
 ];
 const VARIABLES: i32 = 142;
 
 /// Those of `CODES` that the compiler has in float32 only, and those that it does not have.
-const FLOAT_ONLY: [i32; 9] = [11, 42, 67, 74, 90, 95, 99, 106, 128];
+const FLOAT_ONLY: [i32; 10] = [11, 12, 42, 67, 74, 90, 95, 99, 106, 128];
 pub const UNKNOWN: [i32; 2] = [32, 54];
 
 /// A field of an options table.
@@ -250,6 +250,51 @@ impl Build<'_, '_> {
         if self.choose.one_in(3) { axis as i32 - rank as i32 } else { axis as i32 }
     }
 
+    /// Elements that are repeated, or reversed.
+    fn repeated(&mut self, code: i32) {
+        let x = self.any();
+        let from = self.shape(x);
+        let (mut to, mut list, mut options) = (from.clone(), Vec::new(), None);
+        match code {
+            69 => {
+                for dim in &mut to {
+                    list.push(self.choose.between(1, 3));
+                    *dim *= list[list.len() - 1];
+                }
+            }
+            100 => {
+                let symmetric = self.choose.one_in(2);
+                for dim in &mut to {
+                    let most = (*dim - i32::from(!symmetric)).max(0);
+                    list.extend([self.choose.between(0, most), self.choose.between(0, most)]);
+                    *dim += list[list.len() - 2] + list[list.len() - 1];
+                }
+                options = Some((77, vec![(0, Field::Byte(symmetric.into()))]));
+            }
+            105 => {
+                let mask = self.choose.below(1 << from.len());
+                for axis in (0..from.len()).filter(|axis| mask >> axis & 1 == 1) {
+                    list.push(self.signed(axis, from.len()));
+                }
+            }
+            _ => {
+                for dim in to.iter_mut().filter(|dim| **dim == 1) {
+                    *dim = self.choose.between(1, 4);
+                }
+                if self.choose.one_in(3) {
+                    to.insert(0, self.choose.between(1, 3));
+                }
+                list.clone_from(&to);
+            }
+        }
+        let list_id = self.ints(&list);
+        if code == 100 {
+            self.graph.tensors[list_id].shape = vec![from.len() as i32, 2];
+        }
+        let y = self.like(x, &to);
+        self.node(code, &[x, list_id], y, options);
+    }
+
     /// Along one axis of a window: its size, stride, dilation, and the output's size with padding `same` or without.
     fn window(&mut self, input: i32, same: bool, dilated: bool) -> [i32; 4] {
         let size = self.choose.between(1, input.clamp(1, 4));
@@ -292,7 +337,7 @@ impl Build<'_, '_> {
         match code {
             0 | 18 | 41 | 42 | 55 | 57 | 90 | 95 | 99 => self.binary(code),
             5 | 26 => self.squares(code),
-            1 | 17 => self.pool(code),
+            1 | 12 | 17 => self.pool(code),
             2 | 83 => self.joined(code),
             3 | 4 => self.convolution(code),
             9 => self.fully_connected(),
@@ -325,6 +370,20 @@ impl Build<'_, '_> {
                 let axes: Vec<i32> = axes.into_iter().map(|axis| self.signed(axis, shape.len())).collect();
                 let (axes, y) = (self.ints(&axes), self.tensor(self.kind, &to));
                 self.node(code, &[x, axes], y, Some((27, vec![(0, Field::Bool(keep))])));
+            }
+            69 | 100 | 105 | 130 => self.repeated(code),
+            107 => {
+                let x = self.any();
+                let from = self.shape(x);
+                let (depth, count) = (1 + self.axis(from.len()), self.choose.between(1, 4));
+                let row = |choose: &mut Choices<'_>| {
+                    from.iter().take(depth).map(|&dim| choose.between(0, dim.max(1) - 1)).collect()
+                };
+                let rows: Vec<Vec<i32>> = (0..count).map(|_| row(&mut *self.choose)).collect();
+                let at = self.ints(&rows.concat());
+                self.graph.tensors[at].shape = vec![count, depth as i32];
+                let y = self.like(x, &[&[count], &from[depth.min(from.len())..]].concat());
+                self.node(code, &[x, at], y, None);
             }
             56 | 79 => {
                 let x = self.any();

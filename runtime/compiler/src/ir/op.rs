@@ -194,6 +194,11 @@ pub enum Op {
     /// The rows behind the first dimensions of input 0 that the vectors of input 1 name.
     GatherNd,
     HardSwish,
+    /// One of two graphs of the file, by the truth value of input 0. The other inputs are those of the graph.
+    If {
+        then: usize,
+        otherwise: usize,
+    },
     /// Each vector of the last dimension divided by its Euclidean norm.
     L2Normalization(Activation),
     /// The square roots of the averages of squares in a window.
@@ -267,6 +272,13 @@ pub enum Op {
     Select {
         broadcast: bool,
     },
+    /// A long short-term memory over a sequence, with TensorFlow Lite's 24 inputs. Its cells are bounded by `clip`, if that
+    /// is not 0.
+    SequenceLstm {
+        tanh: bool,
+        clip: f32,
+        time_major: bool,
+    },
     Shape,
     Slice,
     Softmax {
@@ -308,6 +320,13 @@ pub enum Op {
     },
     /// The indices of the elements that are not 0.
     Where,
+    /// A graph of the file as long as that of its condition returns true. The inputs are those of both; once the condition
+    /// is computed for a round, which has then begun, it comes before them.
+    While {
+        condition: usize,
+        body: usize,
+        begun: bool,
+    },
     /// Zeros in the shape of a tensor.
     ZerosLike,
     /// An operator that the compiler does not support.
@@ -328,6 +347,16 @@ impl Op {
             | Self::Sub(activation)
             | Self::Mul(activation) => Some(activation),
             _ => None,
+        }
+    }
+
+    /// Returns the numbers of the graphs of the file that it names.
+    pub(crate) fn subgraphs_mut(&mut self) -> Vec<&mut usize> {
+        match self {
+            Self::CallOnce { subgraph } => vec![subgraph],
+            Self::If { then, otherwise } => vec![then, otherwise],
+            Self::While { condition, body, .. } => vec![condition, body],
+            _ => Vec::new(),
         }
     }
 
@@ -371,6 +400,7 @@ impl Op {
             Self::Gather { .. } => "Gather",
             Self::GatherNd => "GatherNd",
             Self::HardSwish => "HardSwish",
+            Self::If { .. } => "If",
             Self::L2Normalization(_) => "L2Normalization",
             Self::L2Pool2d(_) => "L2Pool2d",
             Self::LeakyRelu { .. } => "LeakyRelu",
@@ -408,6 +438,7 @@ impl Op {
             Self::Reverse => "Reverse",
             Self::Rfft2d => "Rfft2d",
             Self::Select { .. } => "Select",
+            Self::SequenceLstm { .. } => "SequenceLstm",
             Self::Shape => "Shape",
             Self::Slice => "Slice",
             Self::Softmax { .. } => "Softmax",
@@ -429,6 +460,7 @@ impl Op {
             Self::Unpack { .. } => "Unpack",
             Self::VarHandle { .. } => "VarHandle",
             Self::Where => "Where",
+            Self::While { .. } => "While",
             Self::ZerosLike => "ZerosLike",
             Self::Unknown { name } => name,
         }

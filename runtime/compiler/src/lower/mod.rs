@@ -64,6 +64,8 @@ pub(crate) enum Row<'a> {
     /// For f32 and int8 tensors: it moves elements, and the pass `expand` has replaced it, unless its operands are others
     /// than these.
     Moved(&'static str),
+    /// Of graphs that take its place when the network is read, if its condition is known then.
+    Branch,
     /// A variable of the network. The pass `variables` has replaced it.
     Variable,
     /// For constants only, which the pass `fold` computes.
@@ -162,6 +164,11 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         | Op::Rfft2d
         | Op::Select { .. }
         | Op::SquaredDifference => Row::Expanded("float32 for inputs and output"),
+        Op::SequenceLstm { .. } => Row::Expanded(
+            "float32, tanh, four gates without peepholes, projection and normalization, a cell clip of 0 or at least 10, and \
+             at most 1024 steps",
+        ),
+        Op::If { .. } | Op::While { .. } => Row::Branch,
         Op::ReduceLogic { .. } => Row::Expanded("truth values that comparisons and logic compute"),
         Op::BroadcastTo | Op::Fill | Op::MirrorPad { .. } | Op::Reverse | Op::Tile => {
             Row::Moved("one type for input and output")
@@ -257,6 +264,7 @@ impl Lowering<'_> {
             Row::Constant => {
                 Err(self.graph.unsupported(node, "constant inputs (it is computed when the network is compiled)"))
             }
+            Row::Branch => Err(self.graph.unsupported(node, "a condition that is known when the network is compiled")),
             Row::Expanded(accepted) | Row::Moved(accepted) => Err(self.graph.unsupported(node, accepted)),
             Row::View | Row::Variable | Row::None => Err(self.graph.unsupported(node, ACCEPTED)),
         }

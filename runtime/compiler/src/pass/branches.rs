@@ -3,7 +3,6 @@
 //!
 //! What this adds is counted against the network's [`Limit`], so a loop without end is an error.
 
-use super::shapes;
 use crate::diag::Result;
 use crate::ir::Op;
 use crate::ir::graph::{ElementType, Graph, Node, NodeOp, TensorId};
@@ -11,15 +10,6 @@ use crate::limit::Limit;
 
 /// About how many bytes a node and its output take here, without a name.
 const STEP: u64 = 512;
-
-/// Replaces the nodes whose conditions are constants, or follow from shapes and constants.
-///
-/// # Errors
-/// A node does not fit the graphs that it names, or all of them together exceed `limit`.
-pub(crate) fn inline(graph: Graph, limit: &Limit) -> Result<Graph> {
-    let is_branch = |node: &Node| matches!(node.op, NodeOp::Ir(Op::If { .. } | Op::While { .. }));
-    if graph.nodes.iter().any(is_branch) { shapes::walk(graph, limit, false) } else { Ok(graph) }
-}
 
 /// Replaces `node` by the nodes that its condition selects, which come to the end of `pending`, in reverse; returns whether
 /// it did.

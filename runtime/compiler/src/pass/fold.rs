@@ -25,9 +25,7 @@ const MAX_ELEMENTS: usize = 1 << 16;
 pub(crate) fn fold(mut graph: Graph, limit: &Limit) -> Result<Graph> {
     let mut kept = Vec::new();
     for node in std::mem::take(&mut graph.nodes) {
-        if let Some((output, shape)) = dynamic_shape(&graph, &node) {
-            graph.tensors[output].shape = shape;
-        }
+        set_dynamic_shape(&mut graph, &node);
         if !fold_node(&mut graph, &node, limit)? {
             kept.push(node);
         }
@@ -78,6 +76,13 @@ fn note_codes(graph: &mut Graph, node: &Node) {
 /// compute.
 fn is_pure(graph: &Graph, node: &Node, op: &Op) -> bool {
     !node.outputs.is_empty() && !matches!(op, Op::Unknown { .. }) && !dead::has_effect(graph, node)
+}
+
+/// Sets the shape of the output of `node`, where it is dynamic in the file and follows from known values.
+pub(super) fn set_dynamic_shape(graph: &mut Graph, node: &Node) {
+    if let Some((output, shape)) = dynamic_shape(graph, node) {
+        graph.tensors[output].shape = shape;
+    }
 }
 
 /// Returns the output of `node` and its shape, where the shape is dynamic in the file and now follows from known

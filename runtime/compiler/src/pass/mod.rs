@@ -1,5 +1,6 @@
 //! The passes from graph to graph. Each is a separate function that can be read and tested alone.
 
+mod branches;
 pub(crate) mod dead;
 pub(crate) mod elide;
 pub(crate) mod expand;

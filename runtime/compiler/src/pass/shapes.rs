@@ -5,10 +5,10 @@
 //! constants are worked out node by node, because the target of a RESHAPE may be computed from other shapes. Where an
 //! operator has no rule here, its stored shape is kept if it is not dynamic; lowering checks it.
 
-use super::expand;
-use super::fold::{constant_shape, fold_node, keeps_shape, reshaped};
+use super::fold::{constant_shape, fold_node, keeps_shape, reshaped, set_dynamic_shape};
+use super::{branches, expand};
 use crate::diag::Result;
-use crate::ir::graph::{Graph, Node, NodeOp, TensorId, broadcast_shape};
+use crate::ir::graph::{ElementType, Graph, Node, NodeOp, TensorId, broadcast_shape};
 use crate::ir::{Logic, Op, Padding, Window};
 use crate::limit::Limit;
 use crate::slice::{dimension, sliced_shapes};
@@ -17,17 +17,39 @@ use crate::slice::{dimension, sliced_shapes};
 ///
 /// # Errors
 /// A shape does not follow, or the constants exceed `limit`.
-pub(crate) fn infer(mut graph: Graph, limit: &Limit) -> Result<Graph> {
+pub(crate) fn infer(graph: Graph, limit: &Limit) -> Result<Graph> {
+    walk(graph, limit, true)
+}
+
+/// Puts the graphs of branches whose conditions are constants, or follow from shapes and constants, in the place of their
+/// nodes.
+///
+/// # Errors
+/// A node does not fit the graphs that it names, or all of them together exceed `limit`.
+pub(crate) fn decide(graph: Graph, limit: &Limit) -> Result<Graph> {
+    let is_branch = |node: &Node| matches!(node.op, NodeOp::Ir(Op::If { .. } | Op::While { .. }));
+    if graph.nodes.iter().any(is_branch) { walk(graph, limit, false) } else { Ok(graph) }
+}
+
+/// Goes through the nodes, computes integers that are constant, and puts the graphs of decided branches in the place of
+/// their nodes. With `anew`, works out the shapes too, and computes all constants.
+fn walk(mut graph: Graph, limit: &Limit, anew: bool) -> Result<Graph> {
     let mut kept = Vec::new();
-    for node in std::mem::take(&mut graph.nodes) {
-        match shapes(&graph, &node) {
+    let mut pending: Vec<Node> = std::mem::take(&mut graph.nodes);
+    pending.reverse();
+    while let Some(node) = pending.pop() {
+        if branches::replace(&mut graph, &node, &mut pending, limit)? {
+            continue;
+        }
+        let shapes = if anew { shapes(&graph, &node) } else { None };
+        match shapes {
             Some(shapes) if shapes.len() == node.outputs.len() => {
                 for (&id, shape) in node.outputs.iter().zip(shapes) {
                     graph.tensors[id].shape = shape;
                     graph.signatures.remove(&id);
                 }
             }
-            _ => {
+            _ if anew => {
                 let is_dynamic = |id: &&TensorId| {
                     graph.signatures.get(id).is_some_and(|signature| signature.iter().any(|&dim| dim < 0))
                 };
@@ -37,8 +59,12 @@ pub(crate) fn infer(mut graph: Graph, limit: &Limit) -> Result<Graph> {
                     return Err(graph.invalid(&node, format!("{what}; export the network with fixed input shapes")));
                 }
             }
+            _ => set_dynamic_shape(&mut graph, &node),
         }
-        if !fold_node(&mut graph, &node, limit)? {
+        let is_integer =
+            |&id: &TensorId| matches!(graph.tensors[id].dtype, ElementType::I32 | ElementType::I64 | ElementType::Bool);
+        let folds = anew || node.outputs.iter().all(is_integer);
+        if !folds || !fold_node(&mut graph, &node, limit)? {
             kept.push(node);
         }
     }

@@ -96,6 +96,9 @@ impl Int8 {
             | T::BroadcastTo
             | T::EmbeddingLookup
             | T::GatherNd
+            | T::If { .. }
+            | T::SequenceLstm { .. }
+            | T::While { .. }
             | T::L2Pool2d(_)
             | T::Range
             | T::Rank

@@ -75,6 +75,11 @@ fn options<'a, T: Options<'a>>(operator: &schema::Operator<'a>) -> Result<T, Fau
     operator.options::<T>().ok_or(Fault::Options)
 }
 
+/// Returns the number of a graph of the file.
+fn graph(index: i32) -> Result<usize, Fault> {
+    usize::try_from(index).map_err(|_| Fault::Value("graph", index))
+}
+
 fn pool(operator: &schema::Operator<'_>) -> Result<Window, Fault> {
     let o = options::<schema::Pool2DOptions<'_>>(operator)?;
     Ok(Window {
@@ -223,7 +228,10 @@ const OPERATORS: [Row; 210] = [
                 .unwrap_or_default(),
         })
     }),
-    Row::named(44, "UNIDIRECTIONAL_SEQUENCE_LSTM"),
+    Row::read(44, "UNIDIRECTIONAL_SEQUENCE_LSTM", |operator| {
+        let o = options::<schema::UnidirectionalSequenceLstmOptions<'_>>(operator)?;
+        Ok(Op::SequenceLstm { tanh: o.activation() == 4, clip: o.cell_clip(), time_major: o.time_major() })
+    }),
     Row::read(45, "STRIDED_SLICE", |operator| {
         let o = options::<schema::StridedSliceOptions<'_>>(operator)?;
         Ok(Op::StridedSlice(SliceMasks {
@@ -334,8 +342,15 @@ const OPERATORS: [Row; 210] = [
     Row::named(115, "MATRIX_SET_DIAG"),
     Row::read(116, "ROUND", |_| Ok(Op::Unary(UnaryFunction::Round))),
     Row::read(117, "HARD_SWISH", |_| Ok(Op::HardSwish)),
-    Row::named(118, "IF"),
-    Row::named(119, "WHILE"),
+    Row::read(118, "IF", |operator| {
+        let o = options::<schema::IfOptions<'_>>(operator)?;
+        Ok(Op::If { then: graph(o.then_subgraph_index())?, otherwise: graph(o.else_subgraph_index())? })
+    }),
+    Row::read(119, "WHILE", |operator| {
+        let o = options::<schema::WhileOptions<'_>>(operator)?;
+        let (condition, body) = (graph(o.cond_subgraph_index())?, graph(o.body_subgraph_index())?);
+        Ok(Op::While { condition, body, begun: false })
+    }),
     Row::named(120, "NON_MAX_SUPPRESSION_V4"),
     Row::named(121, "NON_MAX_SUPPRESSION_V5"),
     Row::named(122, "SCATTER_ND"),
@@ -353,9 +368,7 @@ const OPERATORS: [Row; 210] = [
         Ok(Op::CumSum { exclusive: o.is_some_and(|o| o.exclusive()), reverse: o.is_some_and(|o| o.reverse()) })
     }),
     Row::read(129, "CALL_ONCE", |operator| {
-        let index = options::<schema::CallOnceOptions<'_>>(operator)?.init_subgraph_index();
-        let subgraph = usize::try_from(index).map_err(|_| Fault::Value("graph", index))?;
-        Ok(Op::CallOnce { subgraph })
+        Ok(Op::CallOnce { subgraph: graph(options::<schema::CallOnceOptions<'_>>(operator)?.init_subgraph_index())? })
     }),
     Row::read(130, "BROADCAST_TO", |_| Ok(Op::BroadcastTo)),
     Row::read(131, "RFFT2D", |_| Ok(Op::Rfft2d)),
@@ -494,6 +507,7 @@ mod tests {
             ("int8", names(|op| matches!(row(op), Row::Int8(_)))),
             ("float32", names(|op| matches!(row(op), Row::F32(_) | Row::Expanded(_)))),
             ("float32, custom", super::super::custom::names()),
+            ("conditions that are known", names(|op| matches!(row(op), Row::Branch))),
             ("variables", names(|op| matches!(row(op), Row::Variable))),
             ("integer constants", names(|op| matches!(row(op), Row::Constant) || folds_integers(op))),
         ];

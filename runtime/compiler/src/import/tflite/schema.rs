@@ -480,6 +480,11 @@ options! {
         0 num: i32 = 0;
         1 axis: i32 = 0;
     ] {}
+    71 UnidirectionalSequenceLstmOptions [
+        0 activation: i8 = 0;
+        1 cell_clip: f32 = 0.0;
+        3 time_major: bool = false;
+    ] {}
     74 ResizeNearestNeighborOptions [
         0 align_corners: bool = false;
         1 half_pixel_centers: bool = false;
@@ -489,6 +494,14 @@ options! {
     ] {}
     77 MirrorPadOptions [
         0 mode: i8 = 0;
+    ] {}
+    92 IfOptions [
+        0 then_subgraph_index: i32 = 0;
+        1 else_subgraph_index: i32 = 0;
+    ] {}
+    93 WhileOptions [
+        0 cond_subgraph_index: i32 = 0;
+        1 body_subgraph_index: i32 = 0;
     ] {}
     94 DepthToSpaceOptions [
         0 block_size: i32 = 0;

@@ -4,7 +4,6 @@ use super::fault::{MAX_NAME, corrupt, truncated};
 use super::schema;
 use crate::diag::{CompileError, Result, Site};
 use crate::import::given::{listed, unknown};
-use crate::ir::Op;
 use crate::ir::graph::{Graph, NodeOp, TensorId};
 use flatbuffers::{ForwardsUOffset, Vector};
 use std::collections::HashSet;
@@ -39,8 +38,9 @@ pub(super) fn choose(model: &schema::Model<'_>, mut graphs: Vec<Graph>, name: Op
     // The chosen graph comes to the front, and those before it move by one.
     graphs[..=chosen].rotate_right(1);
     for node in graphs.iter_mut().flat_map(|graph| &mut graph.nodes) {
-        if let NodeOp::Ir(Op::CallOnce { subgraph }) = &mut node.op {
-            *subgraph = match *subgraph {
+        let NodeOp::Ir(op) = &mut node.op else { continue };
+        for number in op.subgraphs_mut() {
+            *number = match *number {
                 before if before < chosen => before + 1,
                 it if it == chosen => 0,
                 after => after,

@@ -119,16 +119,21 @@ fn kind(node: &Node) -> Kind {
         | Op::ResizeBilinear { .. } => Kind::Computes,
         Op::ArgMinMax { .. }
         | Op::BatchToSpace
+        | Op::BroadcastTo
         | Op::Concat { .. }
         | Op::DepthToSpace { .. }
         | Op::Dequantize
         | Op::ExpandDims
+        | Op::Gather { .. }
+        | Op::GatherNd
+        | Op::MirrorPad { .. }
         | Op::Pack { .. }
         | Op::Pad
         | Op::PadWith
         | Op::Quantize
         | Op::Reshape { .. }
         | Op::ResizeNearest { .. }
+        | Op::Reverse
         | Op::Shape
         | Op::Slice
         | Op::SpaceToBatch
@@ -137,6 +142,7 @@ fn kind(node: &Node) -> Kind {
         | Op::SplitV
         | Op::Squeeze { .. }
         | Op::StridedSlice(_)
+        | Op::Tile
         | Op::Transpose
         | Op::Unpack { .. } => Kind::Moves,
         Op::Unknown { .. } => Kind::Unknown,

@@ -8,6 +8,7 @@ pub(crate) mod detections;
 mod gather;
 mod logic;
 mod moves;
+mod recurrent;
 mod rfft;
 
 use crate::diag::Result;
@@ -29,7 +30,8 @@ const MIN_NORM: f32 = 1e-6;
 /// # Errors
 /// A node has other operands than its operator; or the constants that are needed exceed `limit`.
 pub(crate) fn expand(graph: Graph, limit: &Limit) -> Result<Graph> {
-    let mut expansion = Expansion { graph, nodes: Vec::new(), limit, truths: HashSet::new(), complex: HashMap::new() };
+    let mut expansion =
+        Expansion { graph, nodes: Vec::new(), limit, truths: HashSet::new(), complex: HashMap::new(), steps: 0 };
     for node in std::mem::take(&mut expansion.graph.nodes) {
         if expansion.logic(&node)? {
             continue;
@@ -51,6 +53,11 @@ pub(crate) fn expand(graph: Graph, limit: &Limit) -> Result<Graph> {
             NodeOp::Ir(Op::Reverse) if expansion.keeps_type(&node, 0) => expansion.reverse(&node)?,
             NodeOp::Ir(Op::Gather { .. } | Op::GatherNd | Op::EmbeddingLookup) => {
                 if !expansion.gather(&node)? {
+                    expansion.nodes.push(node);
+                }
+            }
+            NodeOp::Ir(Op::SequenceLstm { tanh, clip, time_major }) => {
+                if !tanh || !expansion.sequence_lstm(&node, clip, time_major)? {
                     expansion.nodes.push(node);
                 }
             }
@@ -80,6 +87,8 @@ struct Expansion<'a> {
     limit: &'a Limit,
     /// Tensors of truth values, which are f32 now: 0 or 1.
     truths: HashSet<TensorId>,
+    /// The steps of all recurrent layers so far.
+    steps: usize,
     /// The real and the imaginary part of complex tensors.
     complex: HashMap<TensorId, [TensorId; 2]>,
 }

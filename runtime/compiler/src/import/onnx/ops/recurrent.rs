@@ -10,11 +10,9 @@ use crate::import::onnx::constant::{self, Constant};
 use crate::import::onnx::network::{Network, Node, Value};
 use crate::ir::graph::{ElementType, TensorId};
 use crate::ir::{Activation, Op};
+use crate::limit::MAX_STEPS;
 use tealight_format::MAX_INPUTS;
 use tealight_format::ops::UnaryFunction as F;
-
-/// The maximum number of steps of all recurrent layers of a network, one for each direction.
-pub(super) const MAX_STEPS: usize = 1024;
 
 /// A function of a gate or a state.
 #[derive(Debug, Clone)]

@@ -213,6 +213,15 @@ pub(super) fn binary(op: &str, a: &Constant, b: &Constant) -> Option<Constant> {
             let values: Vec<i64> = a.iter().zip(&b).map(|(&a, &b)| of(a, b)).collect::<Option<_>>()?;
             Constant::ints(dtype, &shape, &values)
         }
+        // The result has the type of the base.
+        (Elements::Floats(a), Elements::Ints(b)) if op == "Pow" => {
+            let values: Vec<f32> = a.iter().zip(&b).map(|(&a, &b)| f64::from(a).powf(b as f64) as f32).collect();
+            Some(Constant::floats(&shape, &values))
+        }
+        (Elements::Ints(a), Elements::Floats(b)) if op == "Pow" => {
+            let values: Vec<i64> = a.iter().zip(&b).map(|(&a, &b)| (a as f64).powf(b.into()) as i64).collect();
+            Constant::ints(dtype, &shape, &values)
+        }
         _ => None,
     }
 }
@@ -361,6 +370,24 @@ pub(super) fn reduce(op: &str, a: &Constant, axes: &[usize], keep: bool) -> Opti
         _ => return None,
     };
     Constant::ints(a.dtype, &if keep { vec![1; a.shape.len()] } else { Vec::new() }, &[result])
+}
+
+/// Returns the truth values of whether each index, from the end if it is negative, names a place of a new dimension.
+pub(super) fn one_hot(indices: &Constant, depth: &Constant, axis: i64) -> Option<Constant> {
+    let depth = cast(depth, ElementType::I64)?.as_ints().filter(|depth| depth.len() == 1)?[0];
+    let list = cast(indices, ElementType::I64)?.as_ints()?;
+    let rank = indices.shape.len();
+    let axis = usize::try_from(if axis < 0 { axis.checked_add(rank as i64 + 1)? } else { axis }).ok()?;
+    let shape = [&indices.shape[..], &[u32::try_from(depth).ok()?]].concat();
+    if axis > rank || count(&shape)? > MAX_ELEMENTS {
+        return None;
+    }
+    let place = |index: i64| if index < 0 { index.saturating_add(depth) } else { index };
+    let truths: Vec<i64> =
+        list.iter().flat_map(|&index| (0..depth).map(move |at| i64::from(place(index) == at))).collect();
+    let mut order: Vec<usize> = (0..rank).collect();
+    order.insert(axis, rank);
+    Constant::ints(ElementType::Bool, &shape, &truths)?.transposed(&order)
 }
 
 /// Returns a matrix with ones on a diagonal, as float32.

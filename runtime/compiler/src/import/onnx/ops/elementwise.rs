@@ -6,6 +6,7 @@ use crate::import::onnx::constant::{self, Constant, padded};
 use crate::import::onnx::network::{Network, Node, Value};
 use crate::ir::graph::{ElementType, NodeOp, TensorId, broadcast_shape};
 use crate::ir::{Activation, Comparison, Op};
+use std::f32::consts::{FRAC_PI_2, FRAC_PI_4};
 use tealight_format::ops::UnaryFunction as F;
 
 impl Network<'_> {
@@ -91,6 +92,60 @@ impl Network<'_> {
         let log = self.function(value, F::Log)?;
         let product = self.pairwise(Op::Mul(Activation::None), [&log, exponents], ["", ""])?;
         self.function(&product, F::Exp)
+    }
+
+    /// Returns powers with whole exponents that are not below 0: `e^(k ln |x|)`, with the sign of x where k is odd.
+    fn whole_power(&mut self, value: &Value, exponents: &[f32], shape: &[u32]) -> Result<Value> {
+        let size = self.function(value, F::Abs)?;
+        // The power 0 of 0 is 1.
+        let size = self.function(&size, F::Clamp([f32::MIN_POSITIVE, f32::INFINITY]))?;
+        let list = |numbers: Vec<f32>| Value::Constant(Constant::floats(shape, &numbers));
+        let power = self.broken_power(&size, &list(exponents.to_vec()))?;
+        let odd: Vec<f32> = exponents.iter().map(|exponent| exponent % 2.0).collect();
+        if odd.iter().all(|&odd| odd == 0.0) {
+            return Ok(power);
+        }
+        let sign = self.function(value, F::Sign)?;
+        let even = odd.iter().map(|odd| 1.0 - odd).collect();
+        let sign = self.pairwise(Op::Mul(Activation::None), [&sign, &list(odd)], ["", ""])?;
+        let sign = self.pairwise(Op::Add(Activation::None), [&sign, &list(even)], ["", ""])?;
+        self.pairwise(Op::Mul(Activation::None), [&power, &sign], ["", ""])
+    }
+
+    /// The angle with this tangent: `π/4 + atan(u)` with `u = (t - 1) / (t + 1)` between -1 and 1 for the magnitude t, by the
+    /// polynomial of Abramowitz and Stegun, 4.4.49, which is off by at most 2e-8.
+    fn arc_tangent(&mut self, value: &Value) -> Result<Value> {
+        const TERMS: [f32; 9] = [
+            0.002_866_226,
+            -0.016_165_737,
+            0.042_909_614,
+            -0.075_289_64,
+            0.106_562_64,
+            -0.142_089,
+            0.199_935_51,
+            -0.333_331_45,
+            1.0,
+        ];
+        let size = self.function(value, F::Abs)?;
+        let above = self.with_number(Op::Add(Activation::None), &size, 1.0)?;
+        let part = self.pairwise(Op::Div(Activation::None), [&Self::scalar(2.0), &above], ["", ""])?;
+        let ratio = self.pairwise(Op::Sub(Activation::None), [&Self::scalar(1.0), &part], ["", ""])?;
+        let square = self.function(&ratio, F::Square)?;
+        let mut sum = self.with_number(Op::Mul(Activation::None), &square, TERMS[0])?;
+        for (i, &term) in TERMS.iter().enumerate().skip(1) {
+            sum = self.with_number(Op::Add(Activation::None), &sum, term)?;
+            let factor = if i + 1 == TERMS.len() { &ratio } else { &square };
+            sum = self.pairwise(Op::Mul(Activation::None), [&sum, factor], ["", ""])?;
+        }
+        let angle = self.with_number(Op::Add(Activation::None), &sum, FRAC_PI_4)?;
+        let sign = self.function(value, F::Sign)?;
+        self.pairwise(Op::Mul(Activation::None), [&angle, &sign], ["", ""])
+    }
+
+    /// Returns truth values in which what is not a number is false.
+    fn settled(&mut self, value: &Value) -> Result<Value> {
+        let bytes = self.byte_of_truth(value)?;
+        self.truth_of_byte(&bytes)
     }
 
     pub(super) fn scalar(value: f32) -> Value {
@@ -201,6 +256,38 @@ pub(super) fn composed(n: &mut Network<'_>, node: &Node) -> Outputs {
         "Tan" => {
             let (sine, cosine) = (n.function(value, F::Sin)?, n.function(value, F::Cos)?);
             n.pairwise(Op::Div(Activation::None), [&sine, &cosine], ["", ""])?
+        }
+        "Atan" => n.arc_tangent(value)?,
+        "Asin" | "Acos" => {
+            // The tangent of the angle is x / √(1 - x²).
+            let square = n.function(value, F::Square)?;
+            let rest = n.pairwise(Op::Sub(Activation::None), [&Network::scalar(1.0), &square], ["", ""])?;
+            let root = n.function(&rest, F::Sqrt)?;
+            let tangent = n.pairwise(Op::Div(Activation::None), [value, &root], ["", ""])?;
+            let angle = n.arc_tangent(&tangent)?;
+            if node.op == "Asin" {
+                return Ok(vec![angle]);
+            }
+            n.pairwise(Op::Sub(Activation::None), [&Network::scalar(FRAC_PI_2), &angle], ["", ""])?
+        }
+        "IsNaN" => {
+            // 1, or not a number, which becomes the byte 0.
+            let inside = n.function(value, F::Clamp([0.0, 1.0]))?;
+            let zero = n.with_number(Op::Mul(Activation::None), &inside, 0.0)?;
+            let one = n.with_number(Op::Add(Activation::None), &zero, 1.0)?;
+            let number = n.settled(&one)?;
+            n.not(&number)?
+        }
+        "IsInf" => {
+            let (positive, negative) = (node.int("detect_positive", 1) != 0, node.int("detect_negative", 1) != 0);
+            let size = match (positive, negative) {
+                (true, true) => n.function(value, F::Abs)?,
+                (true, false) => value.clone(),
+                (false, true) => n.function(value, F::Neg)?,
+                (false, false) => return Err(n.refuse("infinities of a sign")),
+            };
+            let infinite = n.compare(Comparison::Greater, [&size, &Network::scalar(f32::MAX)], ["", ""])?;
+            n.settled(&infinite)?
         }
         "Sinh" | "Cosh" => {
             let opposite = n.function(value, F::Neg)?;
@@ -337,12 +424,18 @@ fn power(n: &mut Network<'_>, node: &Node) -> Outputs {
     let value = n.input(node, 0)?;
     let exponents = node.inputs.get(1).and_then(Option::as_ref);
     let Some(exponent) = exponents.and_then(number) else {
-        let broken = |list: Vec<f32>| list.iter().all(|exponent| exponent.fract() != 0.0);
-        return match exponents {
-            Some(exponents @ Value::Constant(constant)) if constant.as_floats().is_some_and(broken) => {
+        let accepted = "one constant exponent, or constant ones of which all are whole numbers from 0 on, or none is";
+        let Some(exponents @ Value::Constant(constant)) = exponents else { return Err(n.refuse(accepted)) };
+        n.make(constant.elements().min(constant::MAX_ELEMENTS).saturating_mul(16))?;
+        let list = constant::cast(constant, ElementType::F32).and_then(|floats| floats.as_floats());
+        return match list {
+            Some(list) if list.iter().all(|exponent| exponent.fract() != 0.0) => {
                 Ok(vec![n.broken_power(value, exponents)?])
             }
-            _ => Err(n.refuse("one constant exponent, or constant ones that are no whole numbers")),
+            Some(list) if list.iter().all(|exponent| exponent.fract() == 0.0 && *exponent >= 0.0) => {
+                Ok(vec![n.whole_power(value, &list, &constant.shape)?])
+            }
+            _ => Err(n.refuse(accepted)),
         };
     };
     Ok(vec![match exponent {

@@ -5,7 +5,7 @@
 
 use super::Outputs;
 use crate::diag::Result;
-use crate::import::onnx::constant;
+use crate::import::onnx::constant::{self, Constant};
 use crate::import::onnx::network::{Network, Node, Value};
 use crate::ir::graph::{ElementType, dimension_of};
 use crate::ir::{Activation, Comparison, Op};
@@ -91,6 +91,25 @@ pub(super) fn choice(n: &mut Network<'_>, node: &Node) -> Outputs {
         }
     }
     Ok(vec![n.choose(condition, a, b)?])
+}
+
+/// `on` where an index names a place of the new dimension, and `off` elsewhere.
+pub(super) fn one_hot(n: &mut Network<'_>, node: &Node) -> Outputs {
+    let (indices, depth, values) = (n.constant(node, 0)?, n.constant(node, 1)?, n.input(node, 2)?);
+    n.make(indices.elements().min(constant::MAX_ELEMENTS))?;
+    let mask = constant::one_hot(indices, depth, node.int("axis", -1));
+    let mask = mask.ok_or_else(|| n.refuse("constant integers as indices, and fewer elements"))?;
+    n.make(mask.bytes.len())?;
+    if n.shape(values) != [2] {
+        return Err(n.invalid(format!("its values have the shape {:?}", n.shape(values))));
+    }
+    if let Value::Constant(values) = values {
+        let number = |k: i64| constant::gather(values, &Constant::list(&[k]), 0);
+        let chosen = number(1).zip(number(0)).and_then(|(on, off)| constant::select(&mask, &on, &off));
+        return chosen.map(|chosen| vec![Value::Constant(chosen)]).ok_or_else(|| n.refuse("fewer elements"));
+    }
+    let (off, on) = (n.along(values, 0, 0, 1, 1)?, n.along(values, 0, 1, 1, 1)?);
+    Ok(vec![n.choose(&Value::Constant(mask), &on, &off)?])
 }
 
 /// Functions that differ above and below a number.

@@ -621,14 +621,15 @@ pub(super) fn blocks(n: &mut Network<'_>, node: &Node) -> Outputs {
             "DCR" => {
                 n.emit(Op::DepthToSpace { block: block.cast_signed() }, &[image], vec![batch, high, wide, depth])?
             }
-            "CRD" if batch == 1 => {
-                // [H, W, C, b, b] becomes [H, b, W, b, C].
+            "CRD" => {
+                // [N * H, W, C, b, b] becomes [N * H, b, W, b, C].
+                let rows = batch.checked_mul(rows).ok_or_else(wrong)?;
                 let split = n.reshape(image, vec![rows, columns, depth, block, block])?;
                 let moves = n.axes(&[0, 3, 1, 4, 2])?;
                 let moved = n.emit(Op::Transpose, &[split, moves], vec![rows, block, columns, block, depth])?;
                 n.reshape(moved, vec![batch, high, wide, depth])?
             }
-            other => return Err(n.refuse(format!("mode DCR, or CRD with a batch of 1, not {other}"))),
+            other => return Err(n.refuse(format!("mode DCR or CRD, not {other}"))),
         }
     };
     Ok(vec![n.of_image(output, 4)?])

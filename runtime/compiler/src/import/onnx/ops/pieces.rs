@@ -8,6 +8,10 @@ use crate::import::onnx::network::{Network, Node, Value};
 use crate::ir::graph::{ElementType, count_of, dimension_of};
 use crate::ir::{Activation, Op};
 use crate::slice::strides;
+use std::collections::HashMap;
+
+/// The maximum number of updates of one place that are combined.
+const MAX_ROUNDS: usize = 64;
 
 impl Network<'_> {
     /// Returns the elements of a value that `indices` name, counted in its own order, in this shape.
@@ -182,10 +186,14 @@ pub(super) fn scatter(n: &mut Network<'_>, node: &Node) -> Outputs {
     let (value, updates) = (n.input(node, 0)?, n.input(node, 2)?);
     n.count(value)?;
     let shape = n.shape(value);
-    let reduction = node.text("reduction").unwrap_or("none");
-    if reduction != "none" {
-        return Err(n.refuse(format!("reduction none, not {reduction}")));
-    }
+    let reduction = match node.text("reduction").unwrap_or("none") {
+        "none" => None,
+        "add" => Some(Op::Add(Activation::None)),
+        "mul" => Some(Op::Mul(Activation::None)),
+        "max" => Some(Op::Maximum),
+        "min" => Some(Op::Minimum),
+        other => return Err(n.refuse(format!("reduction none, add, mul, max or min, not {other}"))),
+    };
     if n.constant(node, 1)?.elements() == 0 {
         return Ok(vec![value.clone()]);
     }
@@ -203,7 +211,29 @@ pub(super) fn scatter(n: &mut Network<'_>, node: &Node) -> Outputs {
         return Err(n.invalid(format!("its updates {:?} do not fit {shape:?}", n.shape(updates))));
     }
     let updates = n.with_shape(updates, vec![count / width, width])?;
-    Ok(vec![replace(n, &flat, &updates, &places, &shape)?])
+    let Some(reduction) = reduction else { return Ok(vec![replace(n, &flat, &updates, &places, &shape)?]) };
+    // Updates of one place come one after another: the first of each, the second, and so on.
+    let mut seen: HashMap<i64, usize> = HashMap::new();
+    let mut rounds: Vec<(Vec<i64>, Vec<i64>)> = Vec::new();
+    for (at, &place) in places.iter().enumerate() {
+        let round = seen.entry(place).or_default();
+        if *round == rounds.len() {
+            rounds.push((Vec::new(), Vec::new()));
+        }
+        rounds[*round].0.push(place);
+        rounds[*round].1.push(at as i64);
+        *round += 1;
+    }
+    if rounds.len() > MAX_ROUNDS {
+        return Err(n.refuse(format!("at most {MAX_ROUNDS} updates of one place, not {}", rounds.len())));
+    }
+    let (mut value, rows) = (flat.clone(), n.shape(&flat));
+    for (places, updated) in rounds {
+        let (before, new) = (n.taken(&value, 0, &places)?, n.taken(&updates, 0, &updated)?);
+        let after = n.pairwise(reduction.clone(), [&before, &new], ["", ""])?;
+        value = replace(n, &value, &after, &places, &rows)?;
+    }
+    Ok(vec![n.with_shape(&value, shape)?])
 }
 
 pub(super) fn compress(n: &mut Network<'_>, node: &Node) -> Outputs {

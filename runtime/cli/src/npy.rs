@@ -119,7 +119,8 @@ impl Header {
 pub(crate) fn descr(dtype: DType) -> &'static str {
     match dtype {
         DType::I8 => "|i1",
-        DType::U8 => "|u1",
+        // Of I4, the packed bytes.
+        DType::U8 | DType::I4 => "|u1",
         DType::I16 => "<i2",
         DType::I32 => "<i4",
         DType::F32 => "<f4",

@@ -89,10 +89,10 @@ impl Names {
     }
 }
 
-/// Returns whether `node` computes in float32 with int8 weights.
+/// Returns whether `node` computes in float32 with int8 or int4 weights.
 fn has_codes(graph: &Graph, node: &Node) -> bool {
     let dtype = |k: usize| node.inputs.get(k).copied().flatten().map(|id| graph.tensors[id].dtype);
-    [dtype(0), dtype(1)] == [Some(ElementType::F32), Some(ElementType::I8)]
+    dtype(0) == Some(ElementType::F32) && matches!(dtype(1), Some(ElementType::I4 | ElementType::I8))
 }
 
 /// Returns the name of a layer in reports and options: that of its weights, of its output, or of its operator.

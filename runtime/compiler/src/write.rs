@@ -197,7 +197,8 @@ impl Writer<'_> {
         );
         *self.known.entry(key).or_insert_with(|| {
             let value = Value { last: self.graph.nodes.len().min(NONE as usize) as u16, ..value };
-            self.constants.push(Constant { name: name(&mut self.names), value, bytes: bytes.clone() });
+            let bytes = if value.dtype == DType::I4 { packed(bytes) } else { bytes.clone() };
+            self.constants.push(Constant { name: name(&mut self.names), value, bytes });
             self.constants.len() - 1
         })
     }
@@ -338,6 +339,12 @@ fn internal(error: &dyn std::error::Error) -> CompileError {
     CompileError::Internal(error.to_string())
 }
 
+/// Returns int4 codes, two in a byte, the first in the low half.
+fn packed(codes: &[u8]) -> Bytes {
+    let pair = |pair: &[u8]| pair[0] & 15 | pair.get(1).map_or(0, |high| high << 4);
+    codes.chunks(2).map(pair).collect::<Vec<u8>>().into()
+}
+
 /// Builds a safetensors file from the plan and the constants. Its data start at a multiple of 16, as does each tensor.
 fn container(plan: &[u8], constants: &[Constant], mut metadata: BTreeMap<String, String>) -> Result<Vec<u8>> {
     let mut entries = String::new();
@@ -352,7 +359,7 @@ fn container(plan: &[u8], constants: &[Constant], mut metadata: BTreeMap<String,
     for Constant { name, value, bytes } in constants {
         let len = bytes.len().next_multiple_of(16);
         let mut shape: Vec<usize> = value.shape.dims().iter().map(|&dim| dim as usize).collect();
-        if len != bytes.len() {
+        if len != bytes.len() || value.dtype.stored() != value.dtype {
             metadata.insert(format!("{name}.shape"), json(&shape)?);
             shape = vec![len / value.dtype.size() as usize];
         }
@@ -390,7 +397,8 @@ fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String> {
 fn safetensors_type(dtype: DType) -> Dtype {
     match dtype {
         DType::I8 => Dtype::I8,
-        DType::U8 => Dtype::U8,
+        // Two codes a byte.
+        DType::U8 | DType::I4 => Dtype::U8,
         DType::I16 => Dtype::I16,
         DType::I32 => Dtype::I32,
         DType::F32 => Dtype::F32,

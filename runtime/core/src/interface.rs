@@ -33,8 +33,8 @@ macro_rules! typed {
         pub const fn code(dtype: DType) -> u8 {
             match dtype {
                 $( DType::$dtype => $code, )+
-                // Only constants have it, never an input or output.
-                DType::F16 => 0,
+                // Only constants have them, never an input or output.
+                DType::F16 | DType::I4 => 0,
             }
         }
     };

@@ -109,6 +109,8 @@ pub enum LoadError {
     MissingF16,
     /// The model has f32 layers with weights stored as i8, which this session does not support.
     MissingI8Weights,
+    /// The model has layers with weights stored as int4, which this session does not support.
+    MissingI4Weights,
     /// The model has operators that run in groups, which this session does not support.
     MissingGroups,
     /// An inference costs more than the limit allows.
@@ -145,6 +147,7 @@ impl fmt::Display for LoadError {
             Self::MissingI8Weights => {
                 f.write_str("the model has f32 layers with i8 weights, which this program was built without")
             }
+            Self::MissingI4Weights => f.write_str("the model has int4 weights, which this program was built without"),
             Self::MissingGroups => f.write_str(
                 "the model was compiled with --patch: it has groups of operators, which this program was built without",
             ),
@@ -252,6 +255,9 @@ impl<'m, O: Ops> Session<'m, O> {
         }
         if missing.has_i8_weights() {
             return Err(LoadError::MissingI8Weights);
+        }
+        if missing.has_i4_weights() {
+            return Err(LoadError::MissingI4Weights);
         }
         if missing.has_groups() {
             return Err(LoadError::MissingGroups);

@@ -186,6 +186,8 @@ impl<'s> Tensor<'s> {
             DType::I32 => slice_of::<i32>(self.bytes).get(i).map(|&q| quantized(q)),
             DType::F32 => slice_of::<f32>(self.bytes).get(i).copied(),
             DType::F16 => slice_of::<f16>(self.bytes).get(i).map(|&x| Weight::to_f32(x)),
+            // No input or output has it.
+            DType::I4 => None,
         }
     }
 

@@ -16,7 +16,7 @@ use tealight::{
 };
 use tealight_format::Quantization;
 use tealight_format::ops::{ActivationRange, CALL_COST, Conv2d, Copy, FullyConnectedBlock};
-use tealight_testing::build::{Parts, arena, neurons_of_bytes, overlapping, relu, value};
+use tealight_testing::build::{Parts, arena, neuron_of_int4, neurons_of_bytes, overlapping, relu, value};
 
 /// A file aligned to 16, as a memory map or a linker would place it.
 fn aligned(file: &[u8]) -> Vec<Align16> {
@@ -314,6 +314,28 @@ fn sums_of_i8_weights_are_scaled_and_a_session_without_them_refuses_the_model() 
     let refused = Session::<WithoutI8Weights>::load(&model, Align16::bytes_mut(&mut memory)).err();
     assert_eq!(refused, Some(LoadError::MissingI8Weights));
     assert!(LoadError::MissingI8Weights.to_string().contains("i8 weights"));
+}
+
+#[test]
+fn int4_weights_are_read_in_place_and_a_session_without_them_refuses_the_model() {
+    let outputs = with_session(&neuron_of_int4(), |session| {
+        session.input(0).unwrap().copy_from(&[2f32, 3.0, 5.0]).unwrap();
+        session.run();
+        session.output(0).unwrap().as_slice::<f32>().unwrap().to_vec()
+    });
+    assert_eq!(outputs, [0.5 * (2.0 - 6.0 + 15.0) + 1.0]);
+
+    struct WithoutI4Weights;
+    impl Ops for WithoutI4Weights {
+        const SET: OpSet = OpSet::of(OpCode::ALL).with_f16().with_i8_weights();
+    }
+    let file = neuron_of_int4().file();
+    let mut blocks = aligned(&file);
+    let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).unwrap();
+    let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
+    let refused = Session::<WithoutI4Weights>::load(&model, Align16::bytes_mut(&mut memory)).err();
+    assert_eq!(refused, Some(LoadError::MissingI4Weights));
+    assert!(LoadError::MissingI4Weights.to_string().contains("int4 weights"));
 }
 
 /// A convolution of a picture of 3 × 3 pixels with `channels` channels, padded to windows of 3 × 3.

@@ -82,9 +82,10 @@ impl TealightError {
             LoadError::MissingOperator { operator } => {
                 new(TealightStatus::MissingOperator).at(TealightPlace::Operator, first(model, operator))
             }
-            LoadError::MissingBlockType { .. } | LoadError::MissingF16 | LoadError::MissingI8Weights => {
-                new(TealightStatus::MissingType)
-            }
+            LoadError::MissingBlockType { .. }
+            | LoadError::MissingF16
+            | LoadError::MissingI8Weights
+            | LoadError::MissingI4Weights => new(TealightStatus::MissingType),
             LoadError::MissingGroups => new(TealightStatus::MissingGroups),
             LoadError::CostTooHigh { found, allowed } => new(TealightStatus::CostTooHigh).with(allowed, found),
             LoadError::RowTooLong { found, allowed } => new(TealightStatus::RowTooLong).with(allowed, found),

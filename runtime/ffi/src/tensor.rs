@@ -307,7 +307,8 @@ fn value(body: &Body, side: Side, index: u32) -> Result<Value, TealightStatus> {
 fn describe(value: &Value) -> TealightTensor {
     let dtype = match value.dtype {
         DType::I8 => TealightType::I8,
-        DType::U8 => TealightType::U8,
+        // No input or output is I4.
+        DType::U8 | DType::I4 => TealightType::U8,
         DType::I16 => TealightType::I16,
         DType::I32 => TealightType::I32,
         DType::F32 => TealightType::F32,

@@ -224,7 +224,7 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 const fn dtype_named(name: &[u8]) -> Option<DType> {
     let mut code = 0;
     while let Some(dtype) = DType::from_code(code) {
-        if same(dtype.name().as_bytes(), name) {
+        if dtype.stored().is(dtype) && same(dtype.name().as_bytes(), name) {
             return Some(dtype);
         }
         code += 1;

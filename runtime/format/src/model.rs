@@ -425,7 +425,7 @@ impl<'a> Model<'a> {
             if i < constants {
                 let fault = ModelError::Value { value: i as u16, fault: ValueFault::Constant };
                 let Some(tensor) = entries.next() else { return Err(fault) };
-                ensure!(value.dtype.is(tensor.dtype) && value.offset == tensor.begin, fault);
+                ensure!(value.dtype.stored().is(tensor.dtype) && value.offset == tensor.begin, fault);
                 ensure!(align16(value.len as u64) == tensor.len as u64, fault);
             } else if i < constants + inputs {
                 let fault = ModelError::Interface { index: (i - constants) as u16 };
@@ -456,7 +456,7 @@ impl<'a> Model<'a> {
         let Some(elements) = value.shape.elements() else { return Err(ValueFault::Length) };
         // A limit on the elements keeps index sums from wrapping on a 32-bit core.
         ensure!(elements > 0 && elements < 1 << 28, ValueFault::Length);
-        ensure!(!value.dtype.is(DType::F16) || value.is_constant(), ValueFault::Record);
+        ensure!(!value.dtype.is_storage() || value.is_constant(), ValueFault::Record);
         let len = match value.rows {
             None => value.whole_len(),
             Some(rows) => {
@@ -505,6 +505,8 @@ impl<'a> Model<'a> {
             let fault = ModelError::Interface { index: (self.input_count() + i) as u16 };
             let Some(index) = self.output(i) else { return Err(fault) };
             ensure!(index < self.value_count(), fault);
+            // No reader of outputs has a type for it.
+            ensure!(u8_at(self.value_record(index), 1) != DType::I4 as u8, fault);
             let residence = self.residence(index as u16);
             ensure!(!residence.in_arena || residence.last as u32 == self.plan.ops, fault);
             i += 1;

@@ -12,8 +12,11 @@ const GROUPS: u16 = 2;
 /// The flag of f32 layers with weights stored as i8.
 const I8_WEIGHTS: u16 = 4;
 
+/// The flag of layers with weights stored as int4.
+const I4_WEIGHTS: u16 = 8;
+
 /// The set of kernels that a model needs, or that a session supports: operators, types of block-quantized weights,
-/// weights stored as f16, and as i8 in f32 layers; and whether it runs operators in groups. What is outside a session's
+/// weights stored as f16, as i8 in f32 layers, and as int4; and whether it runs operators in groups. What is outside a session's
 /// set is not linked.
 ///
 /// ```
@@ -48,7 +51,8 @@ impl OpSet {
     pub const EMPTY: Self = Self { codes: [0; _], blocks: 0, flags: 0 };
 
     /// Every operator, with weights of every type.
-    pub const ALL: Self = Self::of(OpCode::ALL).with_blocks(BlockType::ALL).with_f16().with_i8_weights().with_groups();
+    pub const ALL: Self =
+        Self::of(OpCode::ALL).with_blocks(BlockType::ALL).with_f16().with_i8_weights().with_i4_weights().with_groups();
 
     /// The operators of int8 networks: none computes in f32 but the conversions at a network's ends. None runs in a
     /// group: see [`with_groups`](Self::with_groups).
@@ -138,6 +142,13 @@ impl OpSet {
         self
     }
 
+    /// The same set, and layers with weights stored as int4.
+    #[must_use]
+    pub const fn with_i4_weights(mut self) -> Self {
+        self.flags |= I4_WEIGHTS;
+        self
+    }
+
     /// The same set, and operators that run in [groups](crate::Group).
     #[must_use]
     pub const fn with_groups(mut self) -> Self {
@@ -199,6 +210,11 @@ impl OpSet {
     /// Whether it contains f32 layers with weights stored as i8.
     pub const fn has_i8_weights(&self) -> bool {
         self.flags & I8_WEIGHTS != 0
+    }
+
+    /// Whether it contains layers with weights stored as int4.
+    pub const fn has_i4_weights(&self) -> bool {
+        self.flags & I4_WEIGHTS != 0
     }
 
     /// Whether it contains operators that run in groups.
@@ -325,6 +341,7 @@ mod tests {
         assert!(
             !OpSet::INT8.has_f16()
                 && !OpSet::INT8.has_i8_weights()
+                && !OpSet::INT8.has_i4_weights()
                 && OpSet::INT8.without(OpSet::ALL).is(&OpSet::EMPTY)
         );
     }
@@ -361,6 +378,8 @@ mod tests {
         assert_eq!(bytes[60..], [0, 0, 1, 0]);
         let bytes = PlanHeader { op_set: OpSet::EMPTY.with_i8_weights(), ..COUNTS }.emit();
         assert_eq!(bytes[60..], [0, 0, 4, 0]);
+        let bytes = PlanHeader { op_set: OpSet::EMPTY.with_i4_weights(), ..COUNTS }.emit();
+        assert_eq!(bytes[60..], [0, 0, 8, 0]);
     }
 
     #[test]

@@ -94,7 +94,7 @@ pub struct Value {
     pub shape: Shape,
     /// Offset of its first byte in the file's data section (constant) or in the arena. A multiple of 16.
     pub offset: u32,
-    /// Length in bytes, without padding: number of elements times element size; for a value with [`rows`](Self::rows),
+    /// Length in bytes, without padding: that of its elements in its type; for a value with [`rows`](Self::rows),
     /// of the rows in memory.
     pub len: u32,
     /// What its integers represent; [`Quantization::NONE`] if the value is not quantized per tensor.
@@ -251,7 +251,10 @@ impl Value {
     /// The number of bytes of all elements, which may be more than are in memory at a time.
     pub const fn whole_len(&self) -> u32 {
         match self.shape.elements() {
-            Some(elements) => elements.saturating_mul(self.dtype.size()),
+            Some(elements) => match self.dtype.bytes(elements) {
+                Some(bytes) => bytes,
+                None => u32::MAX,
+            },
             None => u32::MAX,
         }
     }

@@ -9,7 +9,7 @@ use tealight_format::{
     DType, HeaderFault, MAX_LIVE, Model, ModelError, OUTPUT, OpCode, OpFault, OpSet, Operator, Place, ValueFault,
 };
 use tealight_testing::build::{
-    self, Parts, arena, neurons_of_bytes, op_at, overlapping, plan_at, relu, value_at, with_header,
+    self, Parts, arena, neuron_of_int4, neurons_of_bytes, op_at, overlapping, plan_at, relu, value_at, with_header,
 };
 
 fn error(file: &[u8]) -> ModelError {
@@ -509,6 +509,65 @@ fn i8_weights_and_their_channels_must_be_constants() {
         parts.ops[0].inputs[k] = Some(3);
         assert_eq!(error(&parts.file()), ModelError::Op { op: 0, fault: OpFault::Place { operand } });
     }
+}
+
+#[test]
+fn int4_weights_have_half_a_byte_each_in_a_tensor_of_bytes() {
+    let file = neuron_of_int4().file();
+    let model = Model::parse(&file).unwrap();
+    assert_eq!(model.op_set(), OpSet::of(&[OpCode::FullyConnectedF32]).with_i4_weights());
+    let weights = model.value(1);
+    assert_eq!((weights.dtype, weights.shape.dims(), weights.len), (DType::I4, &[1, 3][..], 2));
+    assert_eq!(model.constant(&weights), [0xe1, 0x73]);
+    // Bit 3 of byte 14 of the set; a reader that does not know it refuses the file.
+    let at = plan_at(&file) + 48 + 14;
+    assert_eq!(file[at], 8);
+    for set in [0, 4, 9, 12] {
+        assert_eq!(error(&with_byte(file.clone(), at, set)), ModelError::OpSet, "{set}");
+    }
+    // The tensor's type is no type of safetensors.
+    let name = file.windows(20).position(|window| window == br#"weights":{"dtype":"U"#).unwrap() + 19;
+    for (at, byte) in [(name, b'I'), (name + 1, b'4')] {
+        let other = with_byte(file.clone(), at, byte);
+        assert!(!matches!(Model::parse(&other), Ok(_)), "{at}");
+    }
+    let both = with_byte(with_byte(file.clone(), name, b'I'), name + 1, b'4');
+    assert!(matches!(error(&both), ModelError::Header { fault: HeaderFault::Type, .. }));
+
+    let refused = |change: &dyn Fn(&mut Parts), expected: ModelError| {
+        let mut parts = neuron_of_int4();
+        change(&mut parts);
+        assert_eq!(error(&parts.file()), expected);
+    };
+    // Four weights of three inputs; a bias alone; scales in place of the weights.
+    let shape = |operand| ModelError::Op { op: 0, fault: OpFault::Shape { operand } };
+    refused(&|parts| parts.constants[1].2 = vec![1, 4], shape(0));
+    refused(&|parts| parts.constants[0].2 = vec![2], shape(2));
+    refused(&|parts| parts.ops[0].inputs[2] = Some(1), ModelError::Op { op: 0, fault: OpFault::Type { operand: 2 } });
+    // Only constants have the type, and no output has it.
+    refused(
+        &|parts| parts.values[0] = build::value(Place::Arena, DType::I4, &[3], 0, (0, 0)),
+        ModelError::Value { value: 2, fault: ValueFault::Record },
+    );
+    refused(&|parts| parts.outputs = vec![1, 3], ModelError::Interface { index: 1 });
+}
+
+#[test]
+fn the_length_of_int4_values_is_that_of_their_codes() {
+    let file = neuron_of_int4().file();
+    let record = plan_at(&file) + 64 + 64;
+    // One byte less or more, an element more or fewer.
+    for len in [1, 3] {
+        let expected = ModelError::Value { value: 1, fault: ValueFault::Length };
+        assert_eq!(error(&with_byte(file.clone(), record + 32, len)), expected, "{len}");
+    }
+    for elements in [2, 5, 6] {
+        let expected = ModelError::Value { value: 1, fault: ValueFault::Length };
+        assert_eq!(error(&with_byte(file.clone(), record + 8, elements)), expected, "{elements}");
+    }
+    // The same bytes, but one weight more than there are inputs.
+    let fault = OpFault::Shape { operand: 0 };
+    assert_eq!(error(&with_byte(file.clone(), record + 8, 4)), ModelError::Op { op: 0, fault });
 }
 
 #[test]

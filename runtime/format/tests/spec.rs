@@ -33,7 +33,7 @@ fn made() -> String {
         format!("{} and {last}", others.join(", "))
     };
     let (halves, bytes) = (with(&[Role::FloatWeights, Role::ChannelWeights]), with(&[Role::ChannelWeights]));
-    write!(made, "\nWeights of {halves} may be F16 instead of F32. Those of {bytes} may also be I8:\n").unwrap();
+    write!(made, "\nWeights of {halves} may be F16 instead of F32. Those of {bytes} may also be I8 or I4:\n").unwrap();
     made.push_str(
         "input 2 is then present, and is channels F32 `[O, 2]`, the scale and the bias of each output channel.\n",
     );

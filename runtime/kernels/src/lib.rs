@@ -111,6 +111,7 @@ pub mod float;
 mod fully_connected;
 #[cfg_attr(arm_vfp, allow(dead_code))] // always built, because the instruction set's version is compared with it
 mod half_to_f32;
+mod int4;
 mod lines;
 mod lookup;
 mod matrix;
@@ -148,6 +149,7 @@ pub use concat::{ConcatPart, concat_part};
 pub use conv2d::{Conv2d, conv2d, conv2d_in};
 pub use depthwise_conv2d::{DepthwiseConv2d, depthwise_conv2d, depthwise_conv2d_in};
 pub use fully_connected::{FullyConnected, fully_connected, fully_connected_in};
+pub use int4::Int4;
 pub use lookup::lookup;
 pub use mean::{Mean, mean};
 pub use mul::{Mul, mul};

@@ -63,7 +63,7 @@ pub(crate) fn multiply_add(accumulators: &mut [i32], input: &[i8], weights: &[i8
 
 /// The positions of a window's taps: `lines` kernel rows of `runs` taps each.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Window {
+pub struct Window {
     pub(crate) lines: usize,
     pub(crate) runs: usize,
     /// Distances from one kernel row to the next, in the input and in the weights; ignored if there is only one row.
@@ -73,6 +73,9 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    /// The window of one tap.
+    pub(crate) const ONE: Self = Self { lines: 1, runs: 1, line: [0; 2], run: [0; 2] };
+
     /// Whether the window has no taps.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
@@ -92,6 +95,21 @@ impl Window {
             let last = line.saturating_mul(lines).saturating_add(run.saturating_mul(runs));
             fits && last.saturating_add(count) <= len
         })
+    }
+
+    /// Calls `f` for each tap, with its positions in the input and in the weights.
+    #[inline]
+    pub(crate) fn for_each_start(&self, mut f: impl FnMut(usize, usize)) {
+        let [mut input_line, mut weights_line] = [0usize; 2];
+        for _ in 0..self.lines {
+            let [mut input, mut weights] = [input_line, weights_line];
+            for _ in 0..self.runs {
+                f(input, weights);
+                [input, weights] = [input.wrapping_add(self.run[0]), weights.wrapping_add(self.run[1])];
+            }
+            [input_line, weights_line] =
+                [input_line.wrapping_add(self.line[0]), weights_line.wrapping_add(self.line[1])];
+        }
     }
 
     /// Calls `f` for each tap, with both slices from the tap's position on.

@@ -6,12 +6,14 @@ mod common;
 mod floats;
 
 use common::{Rng, by_rows, flat, for_seeds, indices, tap};
-use floats::{assert_near, by_rows_and_storage, codes, doubles, floats, halves, scaled, weights_of};
-use tealight_kernels::Window2d;
+use floats::{
+    assert_int4, assert_near, by_rows_and_storage, codes, doubles, floats, halves, int4_codes, scaled, weights_of,
+};
 use tealight_kernels::float::{
     Conv2d, ConvTranspose2d, DepthwiseConv2d, Pool2d, UNBOUNDED, avg_pool2d, conv_transpose2d, conv2d,
     depthwise_conv2d, max_pool2d,
 };
+use tealight_kernels::{Int4, Window2d};
 
 const TOLERANCE: f64 = 1e-5;
 
@@ -56,8 +58,8 @@ fn a_convolution_is_the_sum_over_its_window() {
         let output = by_rows_and_storage(
             rng,
             [images * out_height, out_width * out_channels],
-            |rows, output| conv2d(&p, rows, &input, &weights, &bias, output),
-            |rows, output| conv2d(&p, rows, &input, &of_halves, &bias, output),
+            |rows, output| conv2d(&p, rows, &input, &weights[..], &bias, output),
+            |rows, output| conv2d(&p, rows, &input, &of_halves[..], &bias, output),
         );
         let expected = |weights: &[f64], bias: &[f32]| -> Vec<f64> {
             let of = |[n, y, x, o]: [usize; 4]| {
@@ -78,11 +80,19 @@ fn a_convolution_is_the_sum_over_its_window() {
 
         let (codes, channels) = (codes(rng, weights.len()), scaled(rng, out_channels));
         let output = by_rows(rng, images * out_height, out_width * out_channels, |rows, output| {
-            conv2d(&p, rows, &input, &codes, &channels, output);
+            conv2d(&p, rows, &input, &codes[..], &channels, output);
         });
         let bias: Vec<f32> = channels.iter().map(|channel| channel.bias).collect();
         let filter_len = filter[1] * filter[2] * filter[3];
         assert_near(&output, &expected(&weights_of(&codes, &channels, |i| i / filter_len), &bias), TOLERANCE);
+
+        let (codes, packed) = int4_codes(rng, weights.len());
+        assert_int4(
+            rng,
+            [images * out_height, out_width * out_channels],
+            |rows, output| conv2d(&p, rows, &input, &codes[..], &channels, output),
+            |rows, output| conv2d(&p, rows, &input, Int4::new(&packed), &channels, output),
+        );
     });
 }
 
@@ -111,8 +121,8 @@ fn a_depthwise_convolution_is_the_sum_over_its_window() {
         let output = by_rows_and_storage(
             rng,
             [images * p.output[1], p.output[2] * p.output[3]],
-            |rows, output| depthwise_conv2d(&p, rows, &input, &weights, &bias, output),
-            |rows, output| depthwise_conv2d(&p, rows, &input, &of_halves, &bias, output),
+            |rows, output| depthwise_conv2d(&p, rows, &input, &weights[..], &bias, output),
+            |rows, output| depthwise_conv2d(&p, rows, &input, &of_halves[..], &bias, output),
         );
         let expected = |weights: &[f64], bias: &[f32]| -> Vec<f64> {
             let of = |[n, y, x, o]: [usize; 4]| {
@@ -132,10 +142,18 @@ fn a_depthwise_convolution_is_the_sum_over_its_window() {
 
         let (codes, channels) = (codes(rng, weights.len()), scaled(rng, p.output[3]));
         let output = by_rows(rng, images * p.output[1], p.output[2] * p.output[3], |rows, output| {
-            depthwise_conv2d(&p, rows, &input, &codes, &channels, output);
+            depthwise_conv2d(&p, rows, &input, &codes[..], &channels, output);
         });
         let bias: Vec<f32> = channels.iter().map(|channel| channel.bias).collect();
         assert_near(&output, &expected(&weights_of(&codes, &channels, |i| i % p.output[3]), &bias), TOLERANCE);
+
+        let (codes, packed) = int4_codes(rng, weights.len());
+        assert_int4(
+            rng,
+            [images * p.output[1], p.output[2] * p.output[3]],
+            |rows, output| depthwise_conv2d(&p, rows, &input, &codes[..], &channels, output),
+            |rows, output| depthwise_conv2d(&p, rows, &input, Int4::new(&packed), &channels, output),
+        );
     });
 }
 
@@ -166,8 +184,8 @@ fn a_transposed_convolution_spreads_each_input_over_its_window() {
         let output = by_rows_and_storage(
             rng,
             [images * p.output[1], p.output[2] * p.output[3]],
-            |rows, output| conv_transpose2d(&p, rows, &input, &weights, &bias, output),
-            |rows, output| conv_transpose2d(&p, rows, &input, &of_halves, &bias, output),
+            |rows, output| conv_transpose2d(&p, rows, &input, &weights[..], &bias, output),
+            |rows, output| conv_transpose2d(&p, rows, &input, &of_halves[..], &bias, output),
         );
         let expected = |weights: &[f64], bias: &[f32]| -> Vec<f64> {
             let mut expected: Vec<f64> = indices(p.output).map(|[.., o]| f64::from(bias[o])).collect();
@@ -190,11 +208,19 @@ fn a_transposed_convolution_spreads_each_input_over_its_window() {
 
         let (codes, channels) = (codes(rng, weights.len()), scaled(rng, p.output[3]));
         let output = by_rows(rng, images * p.output[1], p.output[2] * p.output[3], |rows, output| {
-            conv_transpose2d(&p, rows, &input, &codes, &channels, output);
+            conv_transpose2d(&p, rows, &input, &codes[..], &channels, output);
         });
         let bias: Vec<f32> = channels.iter().map(|channel| channel.bias).collect();
         let filter_len = filter[1] * filter[2] * filter[3];
         assert_near(&output, &expected(&weights_of(&codes, &channels, |i| i / filter_len), &bias), TOLERANCE);
+
+        let (codes, packed) = int4_codes(rng, weights.len());
+        assert_int4(
+            rng,
+            [images * p.output[1], p.output[2] * p.output[3]],
+            |rows, output| conv_transpose2d(&p, rows, &input, &codes[..], &channels, output),
+            |rows, output| conv_transpose2d(&p, rows, &input, Int4::new(&packed), &channels, output),
+        );
     });
 }
 

@@ -6,13 +6,15 @@ mod common;
 mod floats;
 
 use common::{by_rows, flat, for_seeds, indices};
-use floats::{assert_near, by_rows_and_storage, codes, doubles, floats, halves, scaled, weights_of};
-use tealight_kernels::Broadcast;
+use floats::{
+    assert_int4, assert_near, by_rows_and_storage, codes, doubles, floats, halves, int4_codes, scaled, weights_of,
+};
 use tealight_kernels::float::unary as scalar;
 use tealight_kernels::float::{
     BatchMatMul, Binary, FullyConnected, Mean, Norm, ScaleBias, Softmax, UNBOUNDED, UnaryFunction, add, batch_matmul,
     div, fully_connected, layer_norm, maximum, mean, minimum, mul, prelu, rms_norm, softmax, sub, unary,
 };
+use tealight_kernels::{Broadcast, Int4};
 
 const TOLERANCE: f64 = 1e-5;
 
@@ -28,8 +30,8 @@ fn a_dense_layer_is_a_matrix_product() {
         let output = by_rows_and_storage(
             rng,
             [batches * out_features, 1],
-            |rows, output| fully_connected(&p, rows, &input, &weights, &bias, output),
-            |rows, output| fully_connected(&p, rows, &input, &of_halves, &bias, output),
+            |rows, output| fully_connected(&p, rows, &input, &weights[..], &bias, output),
+            |rows, output| fully_connected(&p, rows, &input, &of_halves[..], &bias, output),
         );
         let expected = |weights: &[f64], bias: &[f32]| -> Vec<f64> {
             let of = |[b, o]: [usize; 2]| {
@@ -44,10 +46,18 @@ fn a_dense_layer_is_a_matrix_product() {
 
         let (codes, channels) = (codes(rng, weights.len()), scaled(rng, out_features));
         let output = by_rows(rng, batches * out_features, 1, |rows, output| {
-            fully_connected(&p, rows, &input, &codes, &channels, output);
+            fully_connected(&p, rows, &input, &codes[..], &channels, output);
         });
         let bias: Vec<f32> = channels.iter().map(|channel| channel.bias).collect();
         assert_near(&output, &expected(&weights_of(&codes, &channels, |i| i / in_features), &bias), TOLERANCE);
+
+        let (codes, packed) = int4_codes(rng, weights.len());
+        assert_int4(
+            rng,
+            [batches * out_features, 1],
+            |rows, output| fully_connected(&p, rows, &input, &codes[..], &channels, output),
+            |rows, output| fully_connected(&p, rows, &input, Int4::new(&packed), &channels, output),
+        );
     });
 }
 
@@ -59,7 +69,7 @@ fn dot_products_are_summed_in_eight_lanes() {
     let mut output = [0.0];
     // Elements 0 and 8 are in the same lane; the lane of element 4 is added to it before the others.
     let input = [big, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0];
-    fully_connected(&p, 0..1, &input, &[1f32; 10], &[], &mut output);
+    fully_connected(&p, 0..1, &input, &[1f32; 10][..], &[], &mut output);
     // ((big + 1) + 0 + (1 + 0)) + ((1 + 1) + 0)
     assert_eq!(output, [big + 2.0]);
 }
@@ -70,7 +80,7 @@ fn the_scale_of_integer_weights_multiplies_their_sum() {
     let p = FullyConnected { in_features: 2, out_features: 1, activation: UNBOUNDED };
     let mut output = [0.0];
     let channels = [ScaleBias { scale: 0.1, bias: 0.25 }];
-    fully_connected(&p, 0..1, &[9.0, 13.0], &[1i8, 2], &channels, &mut output);
+    fully_connected(&p, 0..1, &[9.0, 13.0], &[1i8, 2][..], &channels, &mut output);
     assert_eq!(output, [0.1 * 35.0 + 0.25]);
     assert_ne!(output, [0.1 * 9.0 + 0.2 * 13.0 + 0.25]);
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use tealight_kernels::float::*;
-use tealight_kernels::{ArgMinMax, Broadcast, ResizeBilinear, TopK, Window2d};
+use tealight_kernels::{ArgMinMax, Broadcast, Int4, ResizeBilinear, TopK, Window2d};
 
 /// Small sizes, including zero.
 fn dims<const N: usize>() -> impl Strategy<Value = [usize; N]> {
@@ -27,19 +27,23 @@ proptest! {
         input in dims(), output in dims(), kernel in dims(), stride in dims(), dilation in dims(), pad in dims(),
         groups in 0usize..5, activation in any::<[f32; 2]>(), count_padding in any::<bool>(), rows in 0usize..9,
         x in floats(), w in floats(), bias in floats(), len in 0usize..200, codes in any::<Vec<i8>>(),
+        packed in any::<Vec<u8>>(),
     ) {
         let scaled: Vec<_> = bias.iter().zip(&w).map(|(&bias, &scale)| ScaleBias { scale, bias }).collect();
         let out = &mut vec![0.0; len][..];
         let window = Window2d { kernel, stride, dilation, pad };
         let p = Conv2d { input, output, window, groups, activation };
-        conv2d(&p, 1..rows, &x, &w, &bias, out);
-        conv2d(&p, 1..rows, &x, &codes, &scaled, out);
+        conv2d(&p, 1..rows, &x, &w[..], &bias, out);
+        conv2d(&p, 1..rows, &x, &codes[..], &scaled, out);
+        conv2d(&p, 1..rows, &x, Int4::new(&packed), &scaled, out);
         let p = ConvTranspose2d { input, output, window, groups, activation };
-        conv_transpose2d(&p, 1..rows, &x, &w, &bias, out);
-        conv_transpose2d(&p, 1..rows, &x, &codes, &scaled, out);
+        conv_transpose2d(&p, 1..rows, &x, &w[..], &bias, out);
+        conv_transpose2d(&p, 1..rows, &x, &codes[..], &scaled, out);
+        conv_transpose2d(&p, 1..rows, &x, Int4::new(&packed), &scaled, out);
         let p = DepthwiseConv2d { input, output, window, activation };
-        depthwise_conv2d(&p, 1..rows, &x, &w, &bias, out);
-        depthwise_conv2d(&p, 1..rows, &x, &codes, &scaled, out);
+        depthwise_conv2d(&p, 1..rows, &x, &w[..], &bias, out);
+        depthwise_conv2d(&p, 1..rows, &x, &codes[..], &scaled, out);
+        depthwise_conv2d(&p, 1..rows, &x, Int4::new(&packed), &scaled, out);
         let p = Pool2d { input, output, window, count_padding, activation };
         avg_pool2d(&p, 1..rows, &x, out);
         max_pool2d(&p, 1..rows, &x, out);
@@ -61,7 +65,7 @@ proptest! {
         prelu(&broadcast, 1..rows, &a, &b, out);
         mean(&Mean { dims: sizes, reduced }, 1..rows, &a, out);
         let [in_features, out_features, inner, columns, a_stride, b_stride] = sizes;
-        fully_connected(&FullyConnected { in_features, out_features, activation }, 1..rows, &a, &b, &a, out);
+        fully_connected(&FullyConnected { in_features, out_features, activation }, 1..rows, &a, &b[..], &a, out);
         let [transpose_a, transpose_b] = flags;
         let p = BatchMatMul { rows: in_features, inner, columns, transpose_a, transpose_b, a_stride, b_stride };
         batch_matmul(&p, 1..rows, &a, &b, out);

@@ -16,6 +16,9 @@ pub enum DType {
     F32 = 4,
     /// IEEE 754 half precision: only for constants, to store the weights of an f32 layer.
     F16 = 5,
+    /// Signed 4-bit integer, two in a byte, the first in the low half: only for constants, to store weights. What follows
+    /// the last of an odd number is not read.
+    I4 = 6,
 }
 
 impl DType {
@@ -28,20 +31,43 @@ impl DType {
             3 => Self::I32,
             4 => Self::F32,
             5 => Self::F16,
+            6 => Self::I4,
             _ => return None,
         })
     }
 
-    /// The number of bytes of one element.
+    /// The number of bytes of one element; of two elements of type I4.
     pub const fn size(self) -> u32 {
         match self {
-            Self::I8 | Self::U8 => 1,
+            Self::I4 | Self::I8 | Self::U8 => 1,
             Self::I16 | Self::F16 => 2,
             Self::I32 | Self::F32 => 4,
         }
     }
 
-    /// Its name in a safetensors header.
+    /// The number of bytes of so many elements; `None` if it does not fit.
+    pub const fn bytes(self, elements: u32) -> Option<u32> {
+        match self {
+            Self::I4 => Some(elements.div_ceil(2)),
+            _ => elements.checked_mul(self.size()),
+        }
+    }
+
+    /// The type of the tensor in a safetensors file that holds elements of this type: U8 for I4, which such a file has no
+    /// type for, else the same.
+    pub const fn stored(self) -> Self {
+        match self {
+            Self::I4 => Self::U8,
+            other => other,
+        }
+    }
+
+    /// Whether only constants have it.
+    pub const fn is_storage(self) -> bool {
+        matches!(self, Self::F16 | Self::I4)
+    }
+
+    /// Its name: in a safetensors header that of the type which [`stored`](Self::stored) returns.
     pub const fn name(self) -> &'static str {
         match self {
             Self::I8 => "I8",
@@ -50,6 +76,7 @@ impl DType {
             Self::I32 => "I32",
             Self::F32 => "F32",
             Self::F16 => "F16",
+            Self::I4 => "I4",
         }
     }
 

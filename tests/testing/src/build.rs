@@ -22,7 +22,7 @@ pub struct Parts {
 
 pub fn value(place: Place, dtype: DType, dims: &[u32], offset: u32, life: (u16, u16)) -> Value {
     let shape = Shape::new(dims).unwrap();
-    let len = shape.elements().unwrap() * dtype.size();
+    let len = dtype.bytes(shape.elements().unwrap()).unwrap();
     let scale = if dtype.is_8_bit() { 1.0 } else { 0.0 };
     Value {
         offset,
@@ -67,6 +67,7 @@ impl Parts {
                 match constant.map(|(_, dtype, ..)| *dtype) {
                     Some(DType::F16) => set = set.with_f16(),
                     Some(DType::I8) => set = set.with_i8_weights(),
+                    Some(DType::I4) => set = set.with_i4_weights(),
                     _ => {}
                 }
             }
@@ -177,11 +178,12 @@ impl Parts {
             data.extend(bytes);
             data.resize(begin + align16(bytes.len() as u64) as usize, 0);
             let padded = data.len() - begin;
-            let shape =
-                if padded == bytes.len() { format!("{dims:?}") } else { format!("[{}]", padded as u32 / dtype.size()) };
+            let stored = dtype.stored();
+            let whole = padded == bytes.len() && stored == *dtype;
+            let shape = if whole { format!("{dims:?}") } else { format!("[{}]", padded as u32 / dtype.size()) };
             json += &format!(
                 r#","{name}":{{"dtype":"{}","shape":{shape},"data_offsets":[{begin},{}]}}"#,
-                dtype.name(),
+                stored.name(),
                 data.len()
             );
         }
@@ -274,6 +276,25 @@ pub fn neurons_of_bytes() -> Parts {
             ("weights", DType::I8, vec![2, 2], vec![1, 2, 3, 4]),
         ],
         values: vec![f32_value(&[2], 0, (0, 0)), f32_value(&[2], 16, (0, 1))],
+        inputs: 1,
+        outputs: vec![3],
+        ..Parts::default()
+    };
+    let layer = FullyConnectedF32 { activation: [f32::NEG_INFINITY, f32::INFINITY] };
+    parts.op(Operator::FullyConnectedF32(layer), &[Some(2), Some(1), Some(0)], 3, None);
+    parts
+}
+
+/// A neuron in f32 with an odd number of int4 weights, 1, -2 and 3, the scale 0.5 and the bias 1.
+pub fn neuron_of_int4() -> Parts {
+    let f32_value = |dims: &[u32], offset, live| value(Place::Arena, DType::F32, dims, offset, live);
+    let mut parts = Parts {
+        constants: vec![
+            ("channels", DType::F32, vec![1, 2], [0.5f32, 1.0].map(f32::to_le_bytes).concat()),
+            // The high half of the last byte is not read.
+            ("weights", DType::I4, vec![1, 3], vec![0xe1, 0x73]),
+        ],
+        values: vec![f32_value(&[3], 0, (0, 0)), f32_value(&[1], 16, (0, 1))],
         inputs: 1,
         outputs: vec![3],
         ..Parts::default()

@@ -107,6 +107,7 @@ pub fn key(model: &Model<'_>, op: &Op) -> String {
         (Operator::DepthwiseConv2d(_), _) if channels(model, op) < 8 => format!("{name} few"),
         _ if needs.has_f16() => format!("{name} f16"),
         _ if needs.has_i8_weights() => format!("{name} i8"),
+        _ if needs.has_i4_weights() => format!("{name} int4"),
         _ => name.into(),
     }
 }

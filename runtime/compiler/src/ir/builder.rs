@@ -178,6 +178,7 @@ impl From<DType> for ElementType {
             DType::I32 => Self::I32,
             DType::F32 => Self::F32,
             DType::F16 => Self::F16,
+            DType::I4 => Self::I4,
         }
     }
 }

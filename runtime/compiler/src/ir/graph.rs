@@ -39,9 +39,9 @@ pub struct Graph {
     /// signature and 1 in the shape. The 1 is right for a batch of 1; any other is a placeholder until the size follows
     /// from other tensors.
     pub signatures: BTreeMap<TensorId, Vec<i32>>,
-    /// The quantization of float32 constants that the source stores as int8 codes. If a pass has changed such a
+    /// The codes of float32 constants that the source stores as int8 or int4. If a pass has changed such a
     /// constant, its elements are no multiples of these scales any more.
-    pub codes: BTreeMap<TensorId, TensorQuantization>,
+    pub codes: BTreeMap<TensorId, SourceCodes>,
     /// Whether the source stores floats as f16. Those are float32 constants here.
     pub halves: bool,
     /// What the user should know about how the source was interpreted.
@@ -49,6 +49,15 @@ pub struct Graph {
     /// Whether int8 layers and products round the product of their operands' scales to f32, as TensorFlow Lite does in
     /// uint8 networks.
     pub f32_products: bool,
+}
+
+/// How the source stores a constant that is dequantized.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceCodes {
+    /// The type of its elements.
+    pub dtype: ElementType,
+    /// What they represent.
+    pub quantization: TensorQuantization,
 }
 
 /// A tensor.
@@ -108,6 +117,8 @@ pub enum ElementType {
     F32,
     /// Half precision: constants only, stored weights.
     F16,
+    /// Signed 4-bit integer: constants only, stored weights. In a graph each has a byte, in a model file two share one.
+    I4,
     /// One byte, 0 or 1.
     Bool,
     /// A handle of a variable, without bytes.
@@ -142,7 +153,7 @@ impl ElementType {
     /// Returns the bytes of one element; `None` where that is not a fixed whole number.
     pub fn size(self) -> Option<usize> {
         Some(match self {
-            Self::I8 | Self::U8 | Self::Bool => 1,
+            Self::I4 | Self::I8 | Self::U8 | Self::Bool => 1,
             Self::I16 | Self::F16 => 2,
             Self::I32 | Self::F32 => 4,
             Self::I64 => 8,
@@ -159,6 +170,7 @@ impl ElementType {
             Self::I32 => DType::I32,
             Self::F32 => DType::F32,
             Self::F16 => DType::F16,
+            Self::I4 => DType::I4,
             _ => return None,
         })
     }
@@ -211,7 +223,7 @@ impl fmt::Display for ElementType {
             Self::Bool => "bool",
             Self::Resource => "resource",
             Self::Other(5) => "string",
-            Self::Other(17) => "int4",
+            Self::I4 => "int4",
             Self::Other(code) => return write!(f, "type {code}"),
         })
     }
@@ -231,6 +243,12 @@ impl Tensor {
     /// Returns the number of elements (saturating).
     pub fn elements(&self) -> usize {
         count_of(&self.shape)
+    }
+
+    /// Returns the number of bytes of a constant in a model file; 0 for another tensor.
+    pub(crate) fn stored_len(&self) -> usize {
+        let len = self.bytes().map_or(0, <[u8]>::len);
+        if self.dtype == ElementType::I4 { len.div_ceil(2) } else { len }
     }
 
     /// Returns the bytes of a constant.
@@ -260,7 +278,7 @@ impl Tensor {
     /// bytes.
     pub(crate) fn each_integer(&self) -> Option<impl ExactSizeIterator<Item = i64> + '_> {
         let (size, read): (usize, fn(&[u8]) -> i64) = match self.dtype {
-            ElementType::I8 => (1, |b| i64::from(i8::from_le_bytes([b[0]]))),
+            ElementType::I4 | ElementType::I8 => (1, |b| i64::from(i8::from_le_bytes([b[0]]))),
             ElementType::U8 | ElementType::Bool => (1, |b| i64::from(b[0])),
             ElementType::I16 => (2, |b| i64::from(i16::from_le_bytes([b[0], b[1]]))),
             ElementType::I32 => (4, |b| i64::from(i32::from_le_bytes([b[0], b[1], b[2], b[3]]))),

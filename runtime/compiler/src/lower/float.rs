@@ -19,7 +19,10 @@ impl Lowering<'_> {
     /// Emits a layer of constant weights and an optional bias.
     pub(super) fn emit_layer_f32(&mut self, node: &Node, operator: Operator) -> Result<()> {
         let (input, weights) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?);
-        if matches!(self.tensor(weights).dtype, ElementType::I8 | ElementType::U8 | ElementType::Other(_)) {
+        if matches!(
+            self.tensor(weights).dtype,
+            ElementType::I4 | ElementType::I8 | ElementType::U8 | ElementType::Other(_)
+        ) {
             return Err(self.type_error(node, weights, HYBRID));
         }
         self.constant(node, 1, ElementType::F32)?;

@@ -34,7 +34,7 @@ use crate::limit::Limit;
 use std::collections::HashMap;
 use std::rc::Rc;
 use tealight_format::ops::DepthwiseConv2dF32;
-use tealight_format::{DType, Kind, MAX_INPUTS, Operands, Operator, Place, Quantization, Shape, Value, Work};
+use tealight_format::{Kind, MAX_INPUTS, Operands, Operator, Place, Quantization, Shape, Value, Work};
 
 /// What [`lower`] accepts, for errors.
 const ACCEPTED: &str = "int8 and float32 networks of the operators that `tealight compile --help` lists";
@@ -410,13 +410,13 @@ pub(crate) fn value_of(graph: &Graph, node: &Node, id: TensorId) -> Result<Value
             site: graph.site(node),
             tensor: tensor.name.clone(),
             found: tensor.dtype.to_string(),
-            accepted: "int8, uint8, int16, int32, float32, and float16 for constants".into(),
+            accepted: "int8, uint8, int16, int32, float32, and float16 and int4 for constants".into(),
         });
     };
     let Some(shape) = Shape::new(&tensor.shape) else {
         return Err(graph.unsupported(node, format!("at most 6 dimensions for `{}`", tensor.name)));
     };
-    let len = shape.elements().and_then(|elements| elements.checked_mul(dtype.size())).filter(|&len| len < 1 << 28);
+    let len = shape.elements().and_then(|elements| dtype.bytes(elements)).filter(|&len| len < 1 << 28);
     let Some(len) = len.filter(|&len| len > 0) else {
         return Err(graph.unsupported(node, format!("1 byte to 256 MiB for a tensor, not {}", graph.describe(id))));
     };
@@ -437,12 +437,12 @@ pub(crate) fn value_of(graph: &Graph, node: &Node, id: TensorId) -> Result<Value
         Some(quantization) if quantization.scale.is_finite() && quantization.scale > 0.0 => quantization,
         _ => Quantization::NONE,
     };
-    if dtype.is(DType::F16) && !base.is_constant() {
+    if dtype.is_storage() && !base.is_constant() {
         return Err(CompileError::UnsupportedType {
             site: graph.site(node),
             tensor: tensor.name.clone(),
             found: tensor.dtype.to_string(),
-            accepted: "float32; only constants may be float16".into(),
+            accepted: "float32; only constants may be float16 or int4".into(),
         });
     }
     Ok(Value { quantization, ..Value::new(place, dtype, shape, len) })

@@ -7,7 +7,7 @@
 use super::{dead, requantize};
 use crate::diag::Result;
 use crate::ir::bytes::Bytes;
-use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId, broadcast_shape, count_of};
+use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, SourceCodes, Tensor, TensorId, broadcast_shape, count_of};
 use crate::ir::{Activation, Comparison, Logic, Op};
 use crate::limit::Limit;
 use crate::slice::{dimension, slices, strides, walk};
@@ -57,15 +57,16 @@ pub(super) fn fold_node(graph: &mut Graph, node: &Node, limit: &Limit) -> Result
     Ok(true)
 }
 
-/// Keeps the quantization of int8 codes that `node` has dequantized, or that it has widened f16.
+/// Keeps the quantization of int8 and int4 codes that `node` has dequantized, or that it has widened f16.
 fn note_codes(graph: &mut Graph, node: &Node) {
     let (NodeOp::Ir(Op::Dequantize), &[Some(stored)], &[output]) = (&node.op, &node.inputs[..], &node.outputs[..])
     else {
         return;
     };
     match &graph.tensors[stored] {
-        Tensor { dtype: ElementType::I8, quantization: Some(quantization), .. } => {
-            graph.codes.insert(output, quantization.clone());
+        Tensor { dtype: dtype @ (ElementType::I4 | ElementType::I8), quantization: Some(quantization), .. } => {
+            let codes = SourceCodes { dtype: *dtype, quantization: quantization.clone() };
+            graph.codes.insert(output, codes);
         }
         Tensor { dtype: ElementType::F16, .. } => graph.halves = true,
         _ => {}
@@ -535,7 +536,9 @@ fn dequantize(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
         return Some(values.iter().flat_map(|real| real.to_le_bytes()).collect());
     }
     let quantization = input.quantization.as_ref().filter(|_| output.dtype == ElementType::F32)?;
-    input.dtype.range_8_bit()?;
+    if input.dtype != ElementType::I4 {
+        input.dtype.range_8_bit()?;
+    }
     // A scale for the whole, or for each index of a dimension, whose elements are `inner` apart.
     let (count, axis) = (quantization.scales.len(), quantization.axis);
     let inner = match count {

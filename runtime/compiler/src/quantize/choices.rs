@@ -14,7 +14,7 @@ use crate::driver::compile_to_measure;
 use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId};
 use crate::limit::Limit;
 use crate::options::Options;
-use crate::store::{Stored, i8, store_one, weights};
+use crate::store::{Stored, codes, store_one, stored_as, weights};
 use crate::weight_type::WeightType;
 use std::collections::HashSet;
 use tealight_format::Operator;
@@ -129,8 +129,10 @@ fn candidates(graph: &Graph, node: &Node, ranges: [Params; 2]) -> Result<Vec<(Si
         && let Some(quantization) = graph.codes.get(old)
     {
         layer.codes.insert(*new, quantization.clone());
-        if i8::keep(&mut layer, 0, &mut i8::Kept::default()) {
-            all.push(one(layer, i8::NAME, None)?);
+        if codes::keep(&mut layer, 0, &mut codes::Kept::default())
+            && let Some(name) = stored_as(&layer, &layer.nodes[0])
+        {
+            all.push(one(layer, name, None)?);
         }
     }
     let mut layer = single(graph, node);

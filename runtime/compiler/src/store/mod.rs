@@ -1,12 +1,12 @@
-//! The types in which the weights of float layers are stored: f32, f16, blocks, or int8 and f16 as in the source.
+//! The types in which the weights of float layers are stored: f32, f16, blocks, or int8, int4 and f16 as in the source.
 //!
 //! [`Options`] selects a type for all layers and others for single ones. A layer is selected by the name of its
 //! weights. If a layer cannot have the type (blocks that its rows do not fill, f16 for values out of its range), its
 //! weights stay as they are and the report states why; if the type was selected for that very layer, it is an error.
 
 mod block;
+pub(crate) mod codes;
 mod f16;
-pub(crate) mod i8;
 
 use crate::diag::{CompileError, Result};
 use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, TensorId};
@@ -35,7 +35,7 @@ pub(crate) fn store(
         options.layers.iter().map(|(name, of)| LayerSelection::new(name, *of)).collect();
     let mut met = vec![false; selections.len()];
     let chosen: HashMap<TensorId, WeightType> = chosen.iter().rev().copied().collect();
-    let (mut stored, mut kept) = (Stored::new(), i8::Kept::default());
+    let (mut stored, mut kept) = (Stored::new(), codes::Kept::default());
     let (mut names, mut known) = (Vec::new(), HashSet::new());
     for at in 0..graph.nodes.len() {
         let Some(weights) = weights(&graph, &graph.nodes[at]) else { continue };
@@ -58,17 +58,20 @@ pub(crate) fn store(
         };
         let may_keep = selection.is_none_or(|selection| selection.of != WeightType::F32);
         let left = may_keep && self::weights(&graph, &graph.nodes[at]).is_some();
-        let codes = left && i8::keep(&mut graph, at, &mut kept);
-        let halves = if left && !codes && f16::are_halves(&graph, &weights) {
+        let has_codes = left && codes::keep(&mut graph, at, &mut kept);
+        let halves = if left && !has_codes && f16::are_halves(&graph, &weights) {
             store_one(&mut graph, at, WeightType::F16, &mut stored).ok()
         } else {
             None
         };
         match (result, halves) {
-            (Err(why), _) if codes => report.push(format!("{full}: {} as in the source, {why}", i8::NAME)),
+            (Err(why), _) if has_codes => {
+                let name = stored_as(&graph, &graph.nodes[at]).unwrap_or_default();
+                report.push(format!("{full}: {name} as in the source, {why}"));
+            }
             (Err(why), Some(_)) => report.push(format!("{full}: {} as in the source, {why}", WeightType::F16)),
             (Err(why), None) => report.push(format!("{full}: float32, {why}")),
-            (Ok(None), _) if codes => report.extend(kept.line(&graph, weights[0], at)),
+            (Ok(None), _) if has_codes => report.extend(kept.line(&graph, weights[0], at)),
             (Ok(line), halves) => report.extend(line.or(halves.flatten())),
         }
         if known.insert(name.clone()) {
@@ -125,8 +128,7 @@ pub(crate) fn stored_as(graph: &Graph, node: &Node) -> Option<&'static str> {
     match graph.tensors[id].dtype {
         ElementType::F32 => Some(WeightType::F32.name()),
         ElementType::F16 => Some(WeightType::F16.name()),
-        ElementType::I8 => Some(i8::NAME),
-        _ => None,
+        dtype => codes::name(dtype),
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) const BOOL: i8 = 6;
 pub(crate) const I16: i8 = 7;
 pub(crate) const I8: i8 = 9;
 pub(crate) const RESOURCE: i8 = 13;
+pub(crate) const I4: i8 = 17;
 
 /// A field of an operator's options.
 #[derive(Clone, Debug)]

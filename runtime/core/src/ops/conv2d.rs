@@ -46,8 +46,8 @@ pub(super) fn conv2d_f32<O: Ops>(op: &ops::Conv2dF32, mut call: Call<'_>) {
         activation: op.activation,
     };
     let (x, channels) = (call.f32s(0), call.f32s(2));
-    with_channel_weights!(O, call, W => {
-        float::conv2d::<W>(&p, call.rows.clone(), x, call.slice(1), Finish::of(channels), call.out());
+    with_channel_weights!(O, call, w => {
+        float::conv2d(&p, call.rows.clone(), x, w, Finish::of(channels), call.out());
     });
 }
 
@@ -60,7 +60,7 @@ pub(super) fn depthwise_conv2d_f32<O: Ops>(op: &ops::DepthwiseConv2dF32, mut cal
         activation: op.0.activation,
     };
     let (x, channels) = (call.f32s(0), call.f32s(2));
-    with_channel_weights!(O, call, W => {
-        float::depthwise_conv2d::<W>(&p, call.rows.clone(), x, call.slice(1), Finish::of(channels), call.out());
+    with_channel_weights!(O, call, w => {
+        float::depthwise_conv2d(&p, call.rows.clone(), x, w, Finish::of(channels), call.out());
     });
 }

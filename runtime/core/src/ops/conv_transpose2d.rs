@@ -16,7 +16,7 @@ pub(super) fn conv_transpose2d_f32<O: Ops>(op: &ops::ConvTranspose2dF32, mut cal
         activation: op.activation,
     };
     let (x, channels) = (call.f32s(0), call.f32s(2));
-    with_channel_weights!(O, call, W => {
-        float::conv_transpose2d::<W>(&p, call.rows.clone(), x, call.slice(1), Finish::of(channels), call.out());
+    with_channel_weights!(O, call, w => {
+        float::conv_transpose2d(&p, call.rows.clone(), x, w, Finish::of(channels), call.out());
     });
 }

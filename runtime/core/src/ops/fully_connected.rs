@@ -27,7 +27,7 @@ pub(super) fn fully_connected_f32<O: Ops>(op: &ops::FullyConnectedF32, mut call:
         activation: op.activation,
     };
     let (x, channels) = (call.f32s(0), call.f32s(2));
-    with_channel_weights!(O, call, W => {
-        float::fully_connected::<W>(&p, call.rows.clone(), x, call.slice(1), Finish::of(channels), call.out());
+    with_channel_weights!(O, call, w => {
+        float::fully_connected(&p, call.rows.clone(), x, w, Finish::of(channels), call.out());
     });
 }

@@ -19,14 +19,21 @@ macro_rules! with_weights {
     };
 }
 
-/// As `with_weights`, for layers with output channels: `$weight` is also `i8` if the set `$ops` contains that.
+/// Evaluates `$body` with `$weights` as the weights of a layer with output channels, input 1 of `$call`, in one of the
+/// types of `with_weights`, or as i8 or int4 if the set `$ops` contains that.
 macro_rules! with_channel_weights {
-    ($ops:ident, $call:ident, $weight:ident => $body:expr) => {
+    ($ops:ident, $call:ident, $weights:ident => $body:expr) => {
         if const { $ops::SET.has_i8_weights() } && $call.input(1).dtype() == tealight_format::DType::I8 {
-            type $weight = i8;
+            let $weights = $call.slice::<i8>(1);
+            $body;
+        } else if const { $ops::SET.has_i4_weights() } && $call.input(1).dtype() == tealight_format::DType::I4 {
+            let $weights = tealight_kernels::Int4::new($call.bytes(1));
             $body;
         } else {
-            with_weights!($ops, $call, $weight => $body);
+            with_weights!($ops, $call, W => {
+                let $weights = $call.slice::<W>(1);
+                $body;
+            });
         }
     };
 }

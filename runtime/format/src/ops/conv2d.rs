@@ -123,7 +123,7 @@ impl DepthwiseConv2d {
 }
 
 /// Attributes of a 2-D convolution in f32. The bias is one number for each output channel, or absent; with weights of
-/// type I8, each channel has a scale and a bias.
+/// type I8 or I4, each channel has a scale and a bias.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Conv2dF32 {
     /// Rows and columns from one output to the next (at least 1).

@@ -61,7 +61,7 @@ impl FullyConnected {
 }
 
 /// Attributes of a fully connected layer in f32. The bias is one number for each neuron, or absent; with weights of
-/// type I8, each neuron has a scale and a bias.
+/// type I8 or I4, each neuron has a scale and a bias.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FullyConnectedF32 {
     /// Minimum and maximum of the output (the fused activation); infinities for none.

@@ -13,10 +13,10 @@ pub enum Role {
     Weights,
     /// Constant weights of an f32 layer: stored as F32 or as F16.
     FloatWeights,
-    /// Constant weights of an f32 layer with output channels: stored as F32, as F16, or as I8 with a scale for each
+    /// Constant weights of an f32 layer with output channels: stored as F32, as F16, or as I8 or I4 with a scale for each
     /// channel.
     ChannelWeights,
-    /// One constant number for each output channel; the scale too, if the weights are I8.
+    /// One constant number for each output channel; the scale too, if the weights are I8 or I4.
     Bias,
     /// The channel table of (bias, multiplier, shift).
     Channels,

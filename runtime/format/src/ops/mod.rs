@@ -254,18 +254,19 @@ impl Operands {
         }
     }
 
-    /// Input `k`, which must be the constant weights of an f32 layer with output channels: F32, or stored as F16 or I8.
+    /// Input `k`, which must be the constant weights of an f32 layer with output channels: F32, or stored as F16, I8 or I4.
     const fn channel_weights(&self, k: usize) -> Result<Value, OpFault> {
         match self.input(k) {
             Some(value) if value.dtype.is(DType::I8) => self.constant(k, DType::I8),
+            Some(value) if value.dtype.is(DType::I4) => self.constant(k, DType::I4),
             _ => self.f32_weights(k),
         }
     }
 
-    /// Checks input `k`, which belongs to the `count` output channels of these weights. If they are I8, it must be a
+    /// Checks input `k`, which belongs to the `count` output channels of these weights. If they are I8 or I4, it must be a
     /// constant of two F32 numbers for each, scale and bias; else as [`f32_bias`](Self::f32_bias).
     const fn f32_channels(&self, k: usize, weights: &Value, count: u32) -> Result<(), OpFault> {
-        if !weights.dtype.is(DType::I8) {
+        if !weights.dtype.is(DType::I8) && !weights.dtype.is(DType::I4) {
             return self.f32_bias(k, count);
         }
         let channels = tri!(self.constant(k, DType::F32)).shape;
@@ -596,7 +597,7 @@ macro_rules! operators {
             }
 
             /// A mask of the inputs that are weights of an f32 layer (bit k for input k): constants that may be stored
-            /// as F16 too, and some as I8.
+            /// as F16 too, and some as I8 or I4.
             const fn float_weights(self) -> u8 {
                 match self {
                     $( Self::$name => const { float_weights(<$attrs as OpInfo>::INPUTS) }, )+
@@ -649,7 +650,7 @@ operators! {
     /// Copy without change, into or out of state or to another place. Input: any type.
     Copy(Copy) = 19, "Copy";
     /// 2-D convolution in f32. Inputs: activations NHWC, weights OHWI (I = C / groups), bias `[O]` or none. With
-    /// weights of type I8, channels `[O, 2]` in the place of the bias.
+    /// weights of type I8 or I4, channels `[O, 2]` in the place of the bias.
     Conv2dF32(Conv2dF32) = 20, "Conv2dF32";
     /// Depthwise 2-D convolution in f32. Inputs: activations NHWC, weights 1HWO, bias `[O]` or none, or channels as in
     /// `Conv2dF32`.
@@ -750,7 +751,7 @@ impl Operator {
         self.code().state_input()
     }
 
-    /// The inputs that are weights of an f32 layer: constants that may be stored as F16 too, and some as I8.
+    /// The inputs that are weights of an f32 layer: constants that may be stored as F16 too, and some as I8 or I4.
     pub fn weight_inputs(&self) -> impl ExactSizeIterator<Item = usize> + use<> {
         let mask = self.code().float_weights();
         let mut left = mask;
@@ -776,6 +777,7 @@ impl Operator {
                 match value.dtype {
                     DType::F16 => set = set.with_f16(),
                     DType::I8 => set = set.with_i8_weights(),
+                    DType::I4 => set = set.with_i4_weights(),
                     _ => {}
                 }
             }

@@ -182,11 +182,12 @@ pub(super) const fn quotient(a: u64, b: u64) -> u64 {
     a.div_ceil(if b == 0 { 1 } else { b })
 }
 
-/// The cost of a multiply-accumulate with a weight of this type; f16 and i8 are converted first.
+/// The cost of a multiply-accumulate with a weight of this type; f16, i8 and int4 are converted first.
 pub(super) const fn weight_cost(dtype: DType) -> u64 {
     match dtype {
         DType::F16 => 6,
         DType::I8 => 2,
+        DType::I4 => 4,
         _ => 1,
     }
 }

@@ -282,7 +282,7 @@ pub(super) unsafe fn depthwise<W: Element>(window: &Window, input: *const f32, w
 /// instructions of [`Lanes`].
 #[cfg_attr(x86_64_vectors, inline, target_feature(enable = "avx2,f16c"))]
 #[cfg_attr(arm_neon, inline(always))]
-pub(super) unsafe fn multiply_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
+pub(super) unsafe fn multiply_pixels<W: Weight>(pixels: &Pixels<'_, &[W]>, outputs: &mut [f32]) {
     let Pixels { stride, channels, .. } = *pixels;
     let mut channel = 0;
     while channel < channels {
@@ -305,7 +305,7 @@ pub(super) unsafe fn multiply_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs:
 #[cfg_attr(x86_64_vectors, inline, target_feature(enable = "avx2,f16c"))]
 #[cfg_attr(arm_neon, inline(always))]
 unsafe fn rows<W: Weight, const N: usize>(
-    pixels: &Pixels<'_, W>,
+    pixels: &Pixels<'_, &[W]>,
     channel: usize,
     row: *const W,
     outputs: &mut [f32],
@@ -322,7 +322,7 @@ unsafe fn rows<W: Weight, const N: usize>(
 #[cfg_attr(x86_64_vectors, inline, target_feature(enable = "avx2,f16c"))]
 #[cfg_attr(arm_neon, inline(always))]
 fn for_each_pixel<W: Weight, const V: usize>(
-    pixels: &Pixels<'_, W>,
+    pixels: &Pixels<'_, &[W]>,
     channel: usize,
     count: usize,
     outputs: &mut [f32],
@@ -363,7 +363,7 @@ fn for_each_pixel<W: Weight, const V: usize>(
 /// [`Lanes`].
 #[cfg_attr(x86_64_vectors, inline, target_feature(enable = "avx2,f16c"))]
 #[cfg_attr(arm_neon, inline(always))]
-pub(super) unsafe fn depthwise_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
+pub(super) unsafe fn depthwise_pixels<W: Weight>(pixels: &Pixels<'_, &[W]>, outputs: &mut [f32]) {
     let Pixels { window, weights, channels, .. } = *pixels;
     let mut channel = 0;
     while channel < channels {

@@ -8,9 +8,8 @@ use core::ops::Range;
 
 use super::finish::Finish;
 use super::products::Pixels;
-use super::sum::Weight;
-use crate::arch;
-use crate::lines::{for_each_line, run, split_line, tail};
+use super::weights::Weights;
+use crate::lines::{for_each_line, split_line, tail};
 use crate::portable::{Steps, Window};
 use crate::window::{Axis, Taps, div_rem, pixel_start};
 use tealight_types::Window2d;
@@ -34,12 +33,12 @@ pub struct Conv2d {
 ///
 /// `weights` is OHWI with `I = input[3] / groups`, `channels` has `output[3]` entries, or none for biases of 0, and
 /// `output` holds the lines of `rows` only.
-pub fn conv2d<W: Weight>(
+pub fn conv2d<S: Weights>(
     p: &Conv2d,
     rows: Range<usize>,
     input: &[f32],
-    weights: &[W],
-    channels: &[W::Finish],
+    weights: S,
+    channels: &[S::Finish],
     output: &mut [f32],
 ) {
     let [_, _, in_width, in_channels] = p.input;
@@ -59,8 +58,8 @@ pub fn conv2d<W: Weight>(
         let line = [line_step, kernel_width.wrapping_mul(group_inputs)];
         (Window { lines: y.len(), runs, line, run: [tap_step, len] }, len)
     };
-    let weights_of = |filter: usize, tap| tail(run(weights, filter * filter_len, group_outputs * filter_len), tap);
-    let whole = if arch::WHOLE_LINES { horizontal.whole_windows(out_width) } else { 0..0 };
+    let weights_of = |filter: usize, tap| weights.tail((filter * filter_len).wrapping_add(tap));
+    let whole = if S::WHOLE_LINES { horizontal.whole_windows(out_width) } else { 0..0 };
 
     for_each_line(rows, out_width * out_channels, output, |row, line| {
         let (image, y) = div_rem(row, out_height);
@@ -74,8 +73,8 @@ pub fn conv2d<W: Weight>(
                     // If no tap is in the input, the start is meaningless, and this sum may wrap too.
                     let input = tail(input, first.wrapping_add(group * group_inputs));
                     let filter = group * group_outputs;
-                    arch::multiply_f32(&window, len, input, weights_of(filter, tap), filter_len, outputs);
-                    W::Finish::finish(outputs, tail(channels, filter), p.activation);
+                    weights_of(filter, tap).multiply(&window, len, input, filter_len, outputs);
+                    S::Finish::finish(outputs, tail(channels, filter), p.activation);
                 });
             });
         };
@@ -105,7 +104,7 @@ pub fn conv2d<W: Weight>(
                     output: out_channels,
                 },
             };
-            arch::multiply_pixels(&pixels, middle.get_mut(filter..).unwrap_or(&mut []));
+            S::multiply_pixels(&pixels, middle.get_mut(filter..).unwrap_or(&mut []));
         }
     });
 }

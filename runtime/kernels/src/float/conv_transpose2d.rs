@@ -11,7 +11,8 @@ use core::ops::Range;
 
 use super::clamp;
 use super::finish::Finish;
-use super::sum::{Sum, Weight, add_products};
+use super::sum::Sum;
+use super::weights::Weights;
 use crate::lines::{for_each_line, run};
 use crate::window::{div_rem, pixel_start};
 use tealight_types::Window2d;
@@ -48,12 +49,12 @@ impl ConvTranspose2d {
 ///
 /// `weights` is OHWI with `I = input[3] / groups`, `channels` has `output[3]` entries, or none for biases of 0, and
 /// `output` holds the lines of `rows` only.
-pub fn conv_transpose2d<W: Weight>(
+pub fn conv_transpose2d<S: Weights>(
     p: &ConvTranspose2d,
     rows: Range<usize>,
     input: &[f32],
-    weights: &[W],
-    channels: &[W::Finish],
+    weights: S,
+    channels: &[S::Finish],
     output: &mut [f32],
 ) {
     let ([kernel_height, kernel_width], groups) = (p.window.kernel, p.groups.max(1));
@@ -64,19 +65,17 @@ pub fn conv_transpose2d<W: Weight>(
         for_each_line(0..out_width, out_channels, line, |x, pixel| {
             for (o, output) in pixel.iter_mut().enumerate() {
                 let (group, _) = div_rem(o, group_outputs);
-                let mut sum = [Sum::default()];
+                let mut sum = Sum::default();
                 for ky in 0..kernel_height {
                     let Some(iy) = p.source(0, y, ky) else { continue };
                     for kx in 0..kernel_width {
                         let Some(ix) = p.source(1, x, kx) else { continue };
                         let from = pixel_start(p.input, [image, iy, ix]) + group * group_inputs;
                         let tap = (o * kernel_height + ky) * kernel_width + kx;
-                        let weights = run(weights, tap * group_inputs, group_inputs);
-                        add_products(&mut sum, run(input, from, group_inputs), [weights]);
+                        weights.tail(tap * group_inputs).add_products(&mut sum, run(input, from, group_inputs));
                     }
                 }
-                let [sum] = sum;
-                *output = clamp(W::Finish::finish_one(sum.total(), channels, o), p.activation);
+                *output = clamp(S::Finish::finish_one(sum.total(), channels, o), p.activation);
             }
         });
     });

@@ -8,8 +8,7 @@ use core::ops::Range;
 use super::at;
 use super::finish::Finish;
 use super::products::Pixels;
-use super::sum::{Weight, add_scaled};
-use crate::arch;
+use super::weights::Weights;
 use crate::lines::{for_each_line, split_line, tail};
 use crate::portable::{Steps, Window};
 use crate::window::{Axis, Taps, div_rem, pixel_start};
@@ -32,12 +31,12 @@ pub struct DepthwiseConv2d {
 ///
 /// `weights` is 1HWO, `channels` has `output[3]` entries, or none for biases of 0, and `output` holds the lines of
 /// `rows` only.
-pub fn depthwise_conv2d<W: Weight>(
+pub fn depthwise_conv2d<S: Weights>(
     p: &DepthwiseConv2d,
     rows: Range<usize>,
     input: &[f32],
-    weights: &[W],
-    channels: &[W::Finish],
+    weights: S,
+    channels: &[S::Finish],
     output: &mut [f32],
 ) {
     let [_, _, in_width, in_channels] = p.input;
@@ -50,8 +49,8 @@ pub fn depthwise_conv2d<W: Weight>(
     let run_step = [dilation[1], out_channels];
     let [vertical, horizontal] = Axis::pair(p.input, &p.window);
     let window_of = |y: &Taps, x: &Taps| Window { lines: y.len(), runs: x.len(), line: line_step, run: run_step };
-    let weights_of = |y: &Taps, x: &Taps| tail(weights, (y.taps.start * kernel_width + x.taps.start) * out_channels);
-    let whole = if arch::WHOLE_LINES && multiplier == 1 { horizontal.whole_windows(out_width) } else { 0..0 };
+    let weights_of = |y: &Taps, x: &Taps| weights.tail((y.taps.start * kernel_width + x.taps.start) * out_channels);
+    let whole = if S::WHOLE_LINES && multiplier == 1 { horizontal.whole_windows(out_width) } else { 0..0 };
 
     for_each_line(rows, out_width * out_channels, output, |row, line| {
         let (image, y) = div_rem(row, out_height);
@@ -62,11 +61,11 @@ pub fn depthwise_conv2d<W: Weight>(
                 let x = horizontal.clip(x);
                 let (window, input, weights) = (window_of(&y, &x), input_of(&x), weights_of(&y, &x));
                 if multiplier == 1 {
-                    arch::depthwise_f32(&window, input, weights, pixel);
+                    weights.depthwise(&window, input, pixel);
                 } else {
                     several_filters(&window, [in_channels, multiplier], input, weights, pixel);
                 }
-                W::Finish::finish(pixel, channels, p.activation);
+                S::Finish::finish(pixel, channels, p.activation);
             });
         };
         if whole.is_empty() {
@@ -92,23 +91,24 @@ pub fn depthwise_conv2d<W: Weight>(
                 output: out_channels,
             },
         };
-        arch::depthwise_pixels(&pixels, middle);
+        S::depthwise_pixels(&pixels, middle);
     });
 }
 
 /// The sums of a pixel if each of its `channels` has `multiplier` filters.
 #[inline]
-fn several_filters<W: Weight>(
+fn several_filters<S: Weights>(
     window: &Window,
     [channels, multiplier]: [usize; 2],
     input: &[f32],
-    weights: &[W],
+    weights: S,
     outputs: &mut [f32],
 ) {
     outputs.fill(0.0);
-    window.for_each_tap(input, weights, |input, weights| {
+    window.for_each_start(|from, weight| {
+        let (input, weights) = (tail(input, from), weights.tail(weight));
         for_each_line(0..channels, multiplier, outputs, |i, outputs| {
-            add_scaled(outputs, at(input, i), tail(weights, i * multiplier));
+            weights.tail(i * multiplier).add_scaled(outputs, at(input, i));
         });
     });
 }

@@ -5,8 +5,9 @@
 use core::ops::Range;
 
 use super::finish::Finish;
-use super::sum::{Weight, dot_rows};
+use super::weights::Weights;
 use crate::lines::{run, tail};
+use crate::portable::Window;
 use crate::window::div_rem;
 
 /// Parameters of [`fully_connected`].
@@ -25,12 +26,12 @@ pub struct FullyConnected {
 ///
 /// `input` is `[batches, in_features]`, `weights` is `[out_features, in_features]`, `channels` has
 /// `out_features` entries, or none for biases of 0, and `output` holds the elements of `rows` only.
-pub fn fully_connected<W: Weight>(
+pub fn fully_connected<S: Weights>(
     p: &FullyConnected,
     rows: Range<usize>,
     input: &[f32],
-    weights: &[W],
-    channels: &[W::Finish],
+    weights: S,
+    channels: &[S::Finish],
     output: &mut [f32],
 ) {
     let (mut row, mut rest) = (rows.start, output);
@@ -40,9 +41,9 @@ pub fn fully_connected<W: Weight>(
         let count = p.out_features.saturating_sub(neuron).clamp(1, rest.len());
         let Some((outputs, later)) = rest.split_at_mut_checked(count) else { return };
         let input = run(input, batch.wrapping_mul(p.in_features), p.in_features);
-        let weights = tail(weights, neuron.wrapping_mul(p.in_features));
-        dot_rows(input, weights, p.in_features, outputs);
-        W::Finish::finish(outputs, tail(channels, neuron), p.activation);
+        let weights = weights.tail(neuron.wrapping_mul(p.in_features));
+        weights.multiply(&Window::ONE, input.len(), input, p.in_features, outputs);
+        S::Finish::finish(outputs, tail(channels, neuron), p.activation);
         (row, rest) = (row.wrapping_add(count), later);
     }
 }

@@ -1,4 +1,5 @@
-//! The f32 kernels, with weights stored as f32 or f16, those of convolutions and fully connected layers as i8 too.
+//! The f32 kernels, with weights stored as f32 or f16, those of convolutions and fully connected layers as i8 or int4
+//! too.
 //!
 //! Every sum has a fixed order, no product is fused with a sum, and `exp`, `tanh` and the like are those
 //! of `libm`, on the host too. The bits are therefore the same on every target (except those of a NaN,
@@ -8,8 +9,8 @@
 //! the eight sums are added as `((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7))`. Vector units of 4 or 8 lanes
 //! compute that directly. If a kernel sums in another order, its module documents it.
 //!
-//! f16 and i8 are storage only: a weight is converted as it is read, which is exact, and arithmetic is f32. Weights of
-//! type i8 have a scale for each output channel, by which their sum is multiplied before the bias is added
+//! f16, i8 and int4 are storage only: a weight is converted as it is read, which is exact, and arithmetic is f32. Weights
+//! of type i8 and int4 have a scale for each output channel, by which their sum is multiplied before the bias is added
 //! ([`ScaleBias`]).
 //!
 //! | operator | rows | a row |
@@ -58,6 +59,7 @@ mod softmax;
 mod sum;
 mod top_k;
 pub mod unary;
+mod weights;
 
 pub use arg_min_max::arg_min_max;
 pub use attention::{Attention, Cache, attention, cache};
@@ -84,6 +86,7 @@ pub use softmax::{Softmax, softmax};
 pub use sum::Weight;
 pub use top_k::{top_k_indices, top_k_values};
 pub use unary::{UnaryFunction, unary};
+pub use weights::Weights;
 
 /// Adds the biases to sums, 0 where there are none, and clamps them to an inclusive range.
 #[inline]

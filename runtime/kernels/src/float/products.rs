@@ -4,6 +4,7 @@
 
 use super::finish::Finish;
 use super::sum::{Sum, Weight, add_products};
+use super::weights::Weights;
 use super::{at, clamp};
 use crate::lines::{run, tail};
 use crate::portable::{Steps, Window};
@@ -50,17 +51,17 @@ pub(crate) fn rows_fit(window: &Window, len: usize, [input, weights]: [usize; 2]
 
 /// Adjacent pixels of a layer whose windows have the same taps.
 #[derive(Clone, Copy)]
-pub(crate) struct Pixels<'a, W: Weight> {
+pub struct Pixels<'a, S: Weights> {
     /// The taps of the first pixel.
     pub(crate) window: Window,
     /// The number of elements of a tap that a sum runs over.
     pub(crate) len: usize,
     pub(crate) input: &'a [f32],
-    pub(crate) weights: &'a [W],
+    pub(crate) weights: S,
     /// From a row of the weights to the next.
     pub(crate) stride: usize,
     /// What finishes the sum of each channel.
-    pub(crate) finish: &'a [W::Finish],
+    pub(crate) finish: &'a [S::Finish],
     /// Minimum and maximum of the outputs.
     pub(crate) activation: [f32; 2],
     /// The number of outputs of a pixel.
@@ -68,7 +69,7 @@ pub(crate) struct Pixels<'a, W: Weight> {
     pub(crate) steps: Steps,
 }
 
-impl<W: Weight> Pixels<'_, W> {
+impl<S: Weights> Pixels<'_, S> {
     /// The length of the input that is left for the window of the first pixel if all others shall lie within it, too;
     /// `None` if there is none, or if the pixels do not lie within `outputs` elements.
     #[inline]
@@ -87,7 +88,7 @@ impl<W: Weight> Pixels<'_, W> {
         for _ in 0..self.steps.count {
             let Some(pixel) = outputs.get_mut(..self.channels) else { return };
             f(input, pixel);
-            W::Finish::finish(pixel, self.finish, self.activation);
+            S::Finish::finish(pixel, self.finish, self.activation);
             input = tail(input, self.steps.input);
             outputs = outputs.get_mut(self.steps.output..).unwrap_or(&mut []);
         }
@@ -101,21 +102,21 @@ pub(crate) const WHOLE_LINES: bool = false;
 
 /// For each pixel the sums of [`multiply_f32`], finished. If a pixel or a tap does not lie within the
 /// slices, nothing is written.
-pub(crate) fn multiply_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
+pub(crate) fn multiply_pixels<S: Weights>(pixels: &Pixels<'_, S>, outputs: &mut [f32]) {
     let Pixels { window, len, weights, stride, channels, .. } = *pixels;
-    let fits = |room| rows_fit(&window, len, [room, weights.len()], stride, channels);
+    let fits = |room| rows_fit(&window, len, [room, weights.count()], stride, channels);
     if pixels.room(outputs.len()).is_some_and(fits) {
-        pixels.for_each(outputs, |input, pixel| multiply_f32(&window, len, input, weights, stride, pixel));
+        pixels.for_each(outputs, |input, pixel| weights.multiply(&window, len, input, stride, pixel));
     }
 }
 
 /// For each pixel the sums of [`depthwise_f32`], finished. If a pixel or a tap does not lie within the
 /// slices, nothing is written.
-pub(crate) fn depthwise_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
+pub(crate) fn depthwise_pixels<S: Weights>(pixels: &Pixels<'_, S>, outputs: &mut [f32]) {
     let Pixels { window, weights, channels, .. } = *pixels;
-    let fits = |room| window.fits(channels, [room, weights.len()]);
+    let fits = |room| window.fits(channels, [room, weights.count()]);
     if pixels.room(outputs.len()).is_some_and(fits) {
-        pixels.for_each(outputs, |input, pixel| depthwise_f32(&window, input, weights, pixel));
+        pixels.for_each(outputs, |input, pixel| weights.depthwise(&window, input, pixel));
     }
 }
 

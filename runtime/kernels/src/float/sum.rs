@@ -2,6 +2,7 @@
 
 use super::finish::{Finish, ScaleBias};
 use crate::arch;
+use crate::int4::Eight;
 use crate::portable::Window;
 use half::f16;
 
@@ -43,7 +44,7 @@ impl Weight for i8 {
 
 /// A sum in eight lanes. Each slice that is added to it starts at lane 0.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Sum([f32; 8]);
+pub struct Sum([f32; 8]);
 
 impl Sum {
     /// Adds to each lane the product of its elements; at most eight.
@@ -51,6 +52,14 @@ impl Sum {
     fn add_lanes<W: Weight>(&mut self, x: &[f32], w: &[W]) {
         for ((lane, &x), &w) in self.0.iter_mut().zip(x).zip(w) {
             *lane += x * w.to_f32();
+        }
+    }
+
+    /// Adds to each lane the product of its elements; at most eight.
+    #[inline]
+    pub(super) fn add_codes(&mut self, x: &[f32], codes: Eight) {
+        for ((lane, &x), code) in self.0.iter_mut().zip(x).zip(codes.codes()) {
+            *lane += x * code as f32;
         }
     }
 
@@ -82,8 +91,7 @@ pub(super) fn add_products<W: Weight, const N: usize>(sums: &mut [Sum; N], x: &[
 /// Writes to `outputs[r]` the dot product of `x` with row `r` of `weights`, which starts at element `r * stride`.
 #[inline]
 pub(super) fn dot_rows<W: Weight>(x: &[f32], weights: &[W], stride: usize, outputs: &mut [f32]) {
-    let window = Window { lines: 1, runs: 1, line: [0; 2], run: [0; 2] };
-    arch::multiply_f32(&window, x.len(), x, weights, stride, outputs);
+    arch::multiply_f32(&Window::ONE, x.len(), x, weights, stride, outputs);
 }
 
 /// The sum of `f(x)` over a slice.

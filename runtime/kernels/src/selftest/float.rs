@@ -1,7 +1,8 @@
 //! Digests of the f32 kernels.
 
 use crate::float::*;
-use crate::{ArgMinMax, Broadcast, ResizeBilinear, Window2d};
+use crate::{ArgMinMax, Broadcast, Int4, ResizeBilinear, Window2d};
+use zerocopy::IntoBytes;
 
 use super::Digest;
 
@@ -43,18 +44,19 @@ fn of_function(f: UnaryFunction) -> u64 {
 fn of_subnormal(dense: &FullyConnected) -> u64 {
     let x = signal::<360>(1).map(|x| 1e-25 * x);
     let w = signal::<540>(2).map(|w| 1e-14 * w);
-    digest(|y| fully_connected(dense, 0..96, &x, &w, &[0.0; 12], y))
+    digest(|y| fully_connected(dense, 0..96, &x, &w[..], &[0.0; 12], y))
 }
 
 /// The digest of each kernel on this target, in the order of [`RECORDED`].
 #[inline(never)]
-pub(super) fn digests() -> [(&'static str, u64); 42] {
+pub(super) fn digests() -> [(&'static str, u64); 45] {
     // One after the other: a tuple of them would lie on the stack beside them.
     let x = signal::<2048>(1);
     let w = signal::<2048>(2);
     let b = signal::<96>(3);
     let halves = converted(&w, f16::from_f32);
     let bytes = converted(&w, |w| (63.0 * w) as i8);
+    let codes = Int4::new(bytes.as_bytes());
     let scaled = b.map(|bias| ScaleBias { scale: bias / 63.0, bias });
     let input = [2, 5, 6, 12];
     let window = Window2d { kernel: [3, 3], stride: [2, 1], dilation: [1, 2], pad: [1, 2] };
@@ -86,16 +88,19 @@ pub(super) fn digests() -> [(&'static str, u64); 42] {
     let elements = Binary { broadcast: Broadcast::elementwise(96, 96), activation };
 
     [
-        ("conv2d", digest(|y| conv2d(&conv, 0..4, &x, &w, &b, y))),
-        ("depthwise_conv2d", digest(|y| depthwise_conv2d(&depthwise, 0..2, &x, &w, &b, y))),
-        ("conv_transpose2d", digest(|y| conv_transpose2d(&transpose, 0..4, &x, &w, &b, y))),
+        ("conv2d", digest(|y| conv2d(&conv, 0..4, &x, &w[..], &b, y))),
+        ("depthwise_conv2d", digest(|y| depthwise_conv2d(&depthwise, 0..2, &x, &w[..], &b, y))),
+        ("conv_transpose2d", digest(|y| conv_transpose2d(&transpose, 0..4, &x, &w[..], &b, y))),
         ("avg_pool2d", digest(|y| avg_pool2d(&pool, 0..4, &x, y))),
         ("resize_bilinear", digest(|y| resize_bilinear(&enlarged, 0..4, &x, y))),
-        ("fully_connected", digest(|y| fully_connected(&dense, 0..96, &x, &w, &b, y))),
-        ("fully_connected, f16", digest(|y| fully_connected(&dense, 0..96, &x, &halves, &b, y))),
-        ("conv2d, i8", digest(|y| conv2d(&conv, 0..4, &x, &bytes, &scaled, y))),
-        ("depthwise_conv2d, i8", digest(|y| depthwise_conv2d(&depthwise, 0..2, &x, &bytes, &scaled, y))),
-        ("fully_connected, i8", digest(|y| fully_connected(&dense, 0..96, &x, &bytes, &scaled, y))),
+        ("fully_connected", digest(|y| fully_connected(&dense, 0..96, &x, &w[..], &b, y))),
+        ("fully_connected, f16", digest(|y| fully_connected(&dense, 0..96, &x, &halves[..], &b, y))),
+        ("conv2d, i8", digest(|y| conv2d(&conv, 0..4, &x, &bytes[..], &scaled, y))),
+        ("depthwise_conv2d, i8", digest(|y| depthwise_conv2d(&depthwise, 0..2, &x, &bytes[..], &scaled, y))),
+        ("fully_connected, i8", digest(|y| fully_connected(&dense, 0..96, &x, &bytes[..], &scaled, y))),
+        ("conv2d, int4", digest(|y| conv2d(&conv, 0..4, &x, codes, &scaled, y))),
+        ("depthwise_conv2d, int4", digest(|y| depthwise_conv2d(&depthwise, 0..2, &x, codes, &scaled, y))),
+        ("fully_connected, int4", digest(|y| fully_connected(&dense, 0..96, &x, codes, &scaled, y))),
         // Some vector units flush subnormal numbers to zero.
         ("fully_connected, subnormal products", of_subnormal(&dense)),
         ("batch_matmul", digest(|y| batch_matmul(&product, 0..8, &x, &w, y))),
@@ -155,7 +160,7 @@ pub(super) fn digests() -> [(&'static str, u64); 42] {
 }
 
 /// The digests on x86-64, where the other tests check the values of the f32 kernels.
-pub(super) const RECORDED: [(&str, u64); 42] = [
+pub(super) const RECORDED: [(&str, u64); 45] = [
     ("conv2d", 0x2fe1_7004_330c_00c1),
     ("depthwise_conv2d", 0x2db3_13de_74fb_b2d3),
     ("conv_transpose2d", 0x58a3_b92e_c179_9a91),
@@ -166,6 +171,9 @@ pub(super) const RECORDED: [(&str, u64); 42] = [
     ("conv2d, i8", 0xb63b_f461_06d6_19c2),
     ("depthwise_conv2d, i8", 0x189e_a18a_f7eb_a9a5),
     ("fully_connected, i8", 0xc254_ae7d_db61_b0b2),
+    ("conv2d, int4", 0xa416_0405_0a35_34f8),
+    ("depthwise_conv2d, int4", 0x808a_46ed_e0e4_058c),
+    ("fully_connected, int4", 0xf4d5_27f5_044f_f969),
     ("fully_connected, subnormal products", 0xe5e3_d2da_060e_6953),
     ("batch_matmul", 0x793f_c4ee_3edf_407c),
     ("div", 0x82ee_08e9_b4a9_0e76),

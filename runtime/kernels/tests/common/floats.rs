@@ -27,6 +27,29 @@ pub fn codes(rng: &mut Rng, len: usize) -> Vec<i8> {
     (0..len).map(|_| rng.int(-128, 127) as i8).collect()
 }
 
+/// Any codes of int4 weights, and the same packed, with anything in the half of the last byte that no code fills.
+pub fn int4_codes(rng: &mut Rng, len: usize) -> (Vec<i8>, Vec<u8>) {
+    let codes: Vec<i8> = (0..len).map(|_| rng.int(-8, 7) as i8).collect();
+    let padding = [rng.int(-8, 7) as i8];
+    let pair = |pair: &[i8]| pair[0].cast_unsigned() & 15 | pair.get(1).unwrap_or(&padding[0]).cast_unsigned() << 4;
+    let packed = codes.chunks(2).map(pair).collect();
+    (codes, packed)
+}
+
+/// Checks that a kernel returns the same bits with int4 weights, in any slicing, as with i8 weights of the same codes.
+pub fn assert_int4(
+    rng: &mut Rng,
+    [rows, row_len]: [usize; 2],
+    mut i8s: impl FnMut(Range<usize>, &mut [f32]),
+    int4s: impl FnMut(Range<usize>, &mut [f32]),
+) {
+    let output = common::by_rows(rng, rows, row_len, int4s);
+    let mut of_i8s = vec![0.0; output.len()];
+    i8s(0..rows, &mut of_i8s);
+    let bits = |output: &[f32]| output.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(&output), bits(&of_i8s), "int4 weights of the same codes");
+}
+
 /// Channels whose weights have scales between 2^-9 and 2^-6, and biases in `[-1, 1)`.
 pub fn scaled(rng: &mut Rng, len: usize) -> Vec<ScaleBias> {
     let scales: Vec<f32> = (0..len).map(|_| rng.int(128, 1024) as f32 / 65536.0).collect();

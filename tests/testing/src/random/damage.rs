@@ -45,7 +45,8 @@ pub(super) fn break_value(choose: &mut Choices<'_>, parts: &mut Parts) {
         _ => {
             let dims: Vec<u32> = v.shape.dims().iter().map(|&d| if d == 1 { odd as u32 } else { d }).collect();
             v.shape = Shape::new(&dims).unwrap();
-            v.len = v.shape.elements().unwrap_or(1).wrapping_mul(v.dtype.size());
+            let elements = v.shape.elements().unwrap_or(1);
+            v.len = v.dtype.bytes(elements).unwrap_or(elements.wrapping_mul(v.dtype.size()));
         }
     }
 }

@@ -312,7 +312,8 @@ impl Builder<'_, '_> {
     /// channels: biases or none, or scales and biases.
     fn channel_weights(&mut self, dims: &[u32], count: u32) -> [Option<Ref>; 2] {
         if self.choose.one_in(4) {
-            let weights = self.constant(DType::I8, dims);
+            let dtype = self.choose.pick(&[DType::I8, DType::I4]);
+            let weights = self.constant(dtype, dims);
             return [Some(weights), Some(self.constant(DType::F32, &[count, 2]))];
         }
         [Some(self.f32_weights(dims)), self.f32_bias(count)]

@@ -203,11 +203,11 @@ fn windows() -> Vec<Extreme> {
         for (kind, operator) in
             [("Conv2dF32", Operator::Conv2dF32(real)), ("ConvTranspose2dF32", Operator::ConvTranspose2dF32(transposed))]
         {
-            for dtype in [DType::F32, DType::F16, DType::I8] {
-                let each: &[u32] = if dtype == DType::I8 { &[outputs, 2] } else { &[outputs] };
+            for dtype in [DType::F32, DType::F16, DType::I8, DType::I4] {
+                let each: &[u32] = if matches!(dtype, DType::I8 | DType::I4) { &[outputs, 2] } else { &[outputs] };
                 let operands = vec![
                     input(DType::F32, &[1, h, w, c], floats((0..all_of).map(|i| i as f32))),
-                    constant(dtype, &weights, vec![0x31; (count * dtype.size()) as usize]),
+                    constant(dtype, &weights, vec![0x31; dtype.bytes(count).unwrap_or(0) as usize]),
                     constant(DType::F32, each, vec![0; 4 * each.iter().product::<u32>() as usize]),
                 ];
                 let name = format!("{kind} {} {name}", dtype.name());

@@ -9,7 +9,7 @@
 //! the codes of the file whatever their layout has become.
 
 use crate::diag::Result;
-use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId, TensorQuantization};
+use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, SourceCodes, Tensor, TensorId, TensorQuantization};
 use crate::ir::{Activation, Op, Window};
 use crate::limit::Limit;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -85,7 +85,8 @@ pub(super) fn note_codes(graph: &mut Graph, known: &Known) {
         if let (ElementType::F32, Some((_, scales))) = (tensor.dtype, known.get(&bytes.identity())) {
             // What they stand for is a multiple of the scale, whatever the zero point was.
             let (scales, zero_points) = (scales.scales.clone(), vec![0; scales.scales.len()]);
-            graph.codes.insert(weights, TensorQuantization { scales, zero_points, axis });
+            let quantization = TensorQuantization { scales, zero_points, axis };
+            graph.codes.insert(weights, SourceCodes { dtype: ElementType::I8, quantization });
         }
     }
 }

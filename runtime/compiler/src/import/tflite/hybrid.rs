@@ -1,7 +1,7 @@
-//! Layers with int8 weights for float32 activations, which converters call dynamic-range quantization.
+//! Layers with int8 or int4 weights for float32 activations, which converters call dynamic-range quantization.
 //!
 //! TensorFlow Lite quantizes the activations of such a layer anew in each inference. Here its weights are float32
-//! numbers, and arithmetic is float32 throughout, which rounds less. The model file has the codes again (`store::i8`).
+//! numbers, and arithmetic is float32 throughout, which rounds less. The model file has the codes again (`store::codes`).
 
 use crate::ir::Op;
 use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor};
@@ -38,14 +38,16 @@ pub(super) fn dequantize_weights(graph: &mut Graph) {
     graph.nodes = nodes;
     if layers > 0 {
         graph.notes.push(format!(
-            "{layers} float32 layers have int8 weights (dynamic-range quantization); arithmetic is float32, and \
+            "{layers} float32 layers have int8 or int4 weights (dynamic-range quantization); arithmetic is float32, and \
              --calibrate makes an int8 network of it"
         ));
     }
 }
 
 fn is_quantized_constant(tensor: &Tensor) -> bool {
-    tensor.dtype == ElementType::I8 && tensor.quantization.is_some() && matches!(tensor.content, Content::Constant(_))
+    matches!(tensor.dtype, ElementType::I4 | ElementType::I8)
+        && tensor.quantization.is_some()
+        && matches!(tensor.content, Content::Constant(_))
 }
 
 #[cfg(test)]

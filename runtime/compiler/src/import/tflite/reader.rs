@@ -13,7 +13,8 @@ use crate::kind::{FileKind, kind_of};
 use crate::limit::Limit;
 use crate::options::Options;
 use flatbuffers::Vector;
-use std::collections::HashSet;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use tealight_format::{DType, MAX_RANK};
 
 /// What is accepted, for errors.
@@ -46,10 +47,10 @@ pub(crate) fn import(bytes: &[u8], options: &Options) -> Result<Graph> {
     check_counts(&model)?;
     let buffers = buffers(&model, bytes)?;
     let codes: Vec<_> = model.operator_codes().iter().flat_map(Vector::iter).collect();
-    let sparse = Limit::new(bytes.len() as u64, &Options::default());
+    let made = Made { limit: Limit::new(bytes.len() as u64, &Options::default()), int4: RefCell::default() };
     let mut graphs = Vec::new();
     for graph in model.subgraphs().iter().flat_map(Vector::iter) {
-        graphs.push(import_graph(&graph, &codes, &buffers, &sparse)?);
+        graphs.push(import_graph(&graph, &codes, &buffers, &made)?);
     }
     let mut main = signature::choose(&model, graphs, options.signature.as_deref())?;
     interface::apply(&mut main, Given(options))?;
@@ -119,11 +120,11 @@ fn import_graph(
     source: &schema::SubGraph<'_>,
     codes: &[schema::OperatorCode<'_>],
     buffers: &[Bytes],
-    sparse: &Limit,
+    made: &Made,
 ) -> Result<Graph> {
     let mut graph = Graph::default();
     for (i, tensor) in source.tensors().iter().flat_map(Vector::iter).enumerate() {
-        graph.tensors.push(import_tensor(i, &tensor, buffers, sparse)?);
+        graph.tensors.push(import_tensor(i, &tensor, buffers, made)?);
         let signature: Vec<i32> = tensor.shape_signature().iter().flat_map(Vector::iter).collect();
         if !signature.is_empty() && !agree(&signature, &graph.tensors[i].shape) {
             graph.signatures.insert(i, signature);
@@ -224,7 +225,7 @@ fn check_interface(graph: &mut Graph) -> Result<()> {
     let mut errors = Vec::new();
     for &id in graph.inputs.iter().chain(&outputs) {
         let Tensor { name, dtype, shape, .. } = &graph.tensors[id];
-        if dtype.dtype().is_none_or(|dtype| dtype == DType::F16) {
+        if dtype.dtype().is_none_or(DType::is_storage) {
             errors.push(CompileError::UnsupportedType {
                 site: Site::Graph,
                 tensor: name.clone(),
@@ -328,8 +329,15 @@ fn optional_list(indices: Option<Vector<'_, i32>>, count: usize, node: usize) ->
     indices.iter().flat_map(Vector::iter).map(index).collect()
 }
 
-/// `sparse` limits the memory for sparse tensors, which become dense.
-fn import_tensor(index: usize, source: &schema::Tensor<'_>, buffers: &[Bytes], sparse: &Limit) -> Result<Tensor> {
+/// What is made of the file's bytes.
+struct Made {
+    /// Limits its memory.
+    limit: Limit,
+    /// The int4 codes, a byte each, of a buffer that has so many.
+    int4: RefCell<HashMap<(u32, usize), Bytes>>,
+}
+
+fn import_tensor(index: usize, source: &schema::Tensor<'_>, buffers: &[Bytes], made: &Made) -> Result<Tensor> {
     let name = source.name().map(|name| truncated(name, MAX_NAME)).filter(|name| !name.is_empty());
     let name = name.map_or_else(|| format!("tensor_{index}"), str::to_string);
     let dtype = element_type(source.element_type());
@@ -351,13 +359,15 @@ fn import_tensor(index: usize, source: &schema::Tensor<'_>, buffers: &[Bytes], s
     if source.is_variable() {
         tensor.content = Content::State(None);
     } else if let Some(sparsity) = source.sparsity()
-        && let Some(size) = dtype.size()
+        && let Some(size) = dtype.size().filter(|_| dtype != ElementType::I4)
     {
         let dense = tensor.elements().saturating_mul(size);
-        sparse.make(dense as u64, || format!("the elements of the sparse tensor `{}`", tensor.name))?;
+        made.limit.make(dense as u64, || format!("the elements of the sparse tensor `{}`", tensor.name))?;
         let dense = densify(&sparsity, &tensor.shape, size, bytes);
         let dense = dense.map_err(|what| corrupt(format!("the sparse tensor `{}`: {what}", tensor.name)))?;
         tensor.content = Content::Constant(dense.into());
+    } else if dtype == ElementType::I4 && !bytes.is_empty() {
+        tensor.content = Content::Constant(int4(source.buffer(), bytes, &tensor, made)?);
     } else if !bytes.is_empty() {
         if size.is_some_and(|size| size != bytes.len()) {
             return Err(corrupt(format!("tensor `{}` does not have the bytes that its shape needs", tensor.name)));
@@ -365,6 +375,24 @@ fn import_tensor(index: usize, source: &schema::Tensor<'_>, buffers: &[Bytes], s
         tensor.content = Content::Constant(bytes.clone());
     }
     Ok(tensor)
+}
+
+/// Returns the codes of an int4 tensor, a byte each: two share a byte of the file, the first the low half.
+fn int4(buffer: u32, bytes: &Bytes, tensor: &Tensor, made: &Made) -> Result<Bytes> {
+    let elements = tensor.elements();
+    if elements.div_ceil(2) != bytes.len() {
+        return Err(corrupt(format!("tensor `{}` does not have the bytes that its shape needs", tensor.name)));
+    }
+    let mut known = made.int4.borrow_mut();
+    if let Some(codes) = known.get(&(buffer, elements)) {
+        return Ok(codes.clone());
+    }
+    made.limit.make(elements as u64, || format!("the int4 codes of `{}`", tensor.name))?;
+    let halves = bytes.iter().flat_map(|byte| [byte << 4, *byte]);
+    let codes: Vec<u8> = halves.take(elements).map(|half| (half.cast_signed() >> 4).cast_unsigned()).collect();
+    let codes = Bytes::from(codes);
+    known.insert((buffer, elements), codes.clone());
+    Ok(codes)
 }
 
 fn element_type(code: i8) -> ElementType {
@@ -378,6 +406,7 @@ fn element_type(code: i8) -> ElementType {
         7 => ElementType::I16,
         9 => ElementType::I8,
         13 => ElementType::Resource,
+        17 => ElementType::I4,
         other => ElementType::Other(other),
     }
 }
@@ -393,7 +422,7 @@ fn quantization(source: &schema::Tensor<'_>, tensor: &Tensor) -> Result<Option<T
     let scales: Vec<f32> = q.scale().iter().flat_map(Vector::iter).collect();
     let is_integer = matches!(
         tensor.dtype,
-        ElementType::I8 | ElementType::U8 | ElementType::I16 | ElementType::I32 | ElementType::I64
+        ElementType::I4 | ElementType::I8 | ElementType::U8 | ElementType::I16 | ElementType::I32 | ElementType::I64
     );
     if scales.is_empty() || !is_integer {
         return Ok(None);

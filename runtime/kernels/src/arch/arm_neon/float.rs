@@ -214,7 +214,7 @@ pub(crate) const WHOLE_LINES: bool = true;
 
 /// [`products::multiply_pixels`](crate::float::products::multiply_pixels).
 #[inline(never)]
-pub(crate) fn multiply_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
+pub(crate) fn multiply_pixels<W: Weight>(pixels: &Pixels<'_, &[W]>, outputs: &mut [f32]) {
     let fits =
         |room| rows_fit(&pixels.window, pixels.len, [room, pixels.weights.len()], pixels.stride, pixels.channels);
     if pixels.room(outputs.len()).is_some_and(fits) {
@@ -225,7 +225,7 @@ pub(crate) fn multiply_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [
 
 /// [`products::depthwise_pixels`](crate::float::products::depthwise_pixels).
 #[inline(never)]
-pub(crate) fn depthwise_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
+pub(crate) fn depthwise_pixels<W: Weight>(pixels: &Pixels<'_, &[W]>, outputs: &mut [f32]) {
     let fits = |room| pixels.window.fits(pixels.channels, [room, pixels.weights.len()]);
     if pixels.room(outputs.len()).is_some_and(fits) {
         // SAFETY: this file is compiled only for targets with NEON, and the operands fit.

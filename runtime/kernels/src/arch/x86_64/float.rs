@@ -201,7 +201,7 @@ pub(crate) const WHOLE_LINES: bool = true;
 
 /// [`products::multiply_pixels`].
 #[inline(never)]
-pub(crate) fn multiply_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
+pub(crate) fn multiply_pixels<W: Weight>(pixels: &Pixels<'_, &[W]>, outputs: &mut [f32]) {
     if vectors() == Vectors::Portable {
         return products::multiply_pixels(pixels, outputs);
     }
@@ -216,14 +216,14 @@ pub(crate) fn multiply_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [
 /// # Safety
 /// As for [`lanes::multiply_pixels`].
 #[target_feature(enable = "avx2,f16c")]
-unsafe fn multiply_pixels_avx2<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
+unsafe fn multiply_pixels_avx2<W: Weight>(pixels: &Pixels<'_, &[W]>, outputs: &mut [f32]) {
     // SAFETY: guaranteed by the caller.
     unsafe { lanes::multiply_pixels(pixels, outputs) }
 }
 
 /// [`products::depthwise_pixels`].
 #[inline(never)]
-pub(crate) fn depthwise_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
+pub(crate) fn depthwise_pixels<W: Weight>(pixels: &Pixels<'_, &[W]>, outputs: &mut [f32]) {
     if vectors() == Vectors::Portable {
         return products::depthwise_pixels(pixels, outputs);
     }
@@ -237,7 +237,7 @@ pub(crate) fn depthwise_pixels<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut 
 /// # Safety
 /// As for [`lanes::depthwise_pixels`].
 #[target_feature(enable = "avx2,f16c")]
-unsafe fn depthwise_pixels_avx2<W: Weight>(pixels: &Pixels<'_, W>, outputs: &mut [f32]) {
+unsafe fn depthwise_pixels_avx2<W: Weight>(pixels: &Pixels<'_, &[W]>, outputs: &mut [f32]) {
     // SAFETY: guaranteed by the caller.
     unsafe { lanes::depthwise_pixels(pixels, outputs) }
 }

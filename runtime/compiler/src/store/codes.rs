@@ -1,20 +1,26 @@
-//! Weights as the source has them: int8 codes with one scale, or with one for each output channel.
+//! Weights as the source has them: int8 or int4 codes with one scale, or with one for each output channel.
 //!
 //! Importing makes float32 weights of them, which every pass and every other type of weights starts from. Where no
 //! other type is selected, the codes are found again here: no number is rounded.
 
-use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId, count_of};
+use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, SourceCodes, Tensor, TensorId, count_of};
 use std::collections::{HashMap, HashSet};
 use tealight_format::{Operator, Quantization};
 
-/// The name of the type.
-pub(crate) const NAME: &str = "i8";
+/// The name of a type of codes; `None` for another type.
+pub(crate) fn name(dtype: ElementType) -> Option<&'static str> {
+    match dtype {
+        ElementType::I8 => Some("i8"),
+        ElementType::I4 => Some("int4"),
+        _ => None,
+    }
+}
 
 /// What was made, for layers that share their weights, or those and the bias.
 #[derive(Default)]
 pub(crate) struct Kept {
-    /// The codes by the identity of the weights' bytes, their shape and the dimension of the output channels.
-    codes: HashMap<(usize, Vec<u32>, usize), Option<TensorId>>,
+    /// The codes by the identity of the weights' bytes, their shape, the dimension of the output channels and the type.
+    codes: HashMap<(usize, Vec<u32>, usize, ElementType), Option<TensorId>>,
     /// The scales and biases by the codes, and the identity of the bias.
     channels: HashMap<(TensorId, Option<usize>), TensorId>,
     /// The codes that were reported.
@@ -25,8 +31,9 @@ impl Kept {
     /// Returns a line for the report about `weights`, which node `at` has as codes now, unless there was one.
     pub(super) fn line(&mut self, graph: &Graph, weights: TensorId, at: usize) -> Option<String> {
         let codes = graph.nodes[at].inputs[1]?;
-        let size = |id: TensorId| graph.tensors[id].bytes().map_or(0, <[u8]>::len);
-        let line = || format!("{}: {NAME}, {} B to {} B", graph.tensors[weights].name, size(weights), size(codes));
+        let size = |id: TensorId| graph.tensors[id].stored_len();
+        let name = name(graph.tensors[codes].dtype)?;
+        let line = || format!("{}: {name}, {} B to {} B", graph.tensors[weights].name, size(weights), size(codes));
         self.reported.insert(codes).then(line)
     }
 }
@@ -45,12 +52,12 @@ fn kept_of(graph: &mut Graph, at: usize, kept: &mut Kept) -> Option<[TensorId; 2
     let node = &graph.nodes[at];
     let axis = channel_dimension(node)?;
     let &[_, Some(weights), bias] = &node.inputs[..] else { return None };
-    let scales = scales(graph, weights, axis)?;
-    let key = (identity(graph, weights)?, graph.tensors[weights].shape.clone(), axis);
+    let (dtype, scales) = scales(graph, weights, axis)?;
+    let key = (identity(graph, weights)?, graph.tensors[weights].shape.clone(), axis, dtype);
     let codes = match kept.codes.get(&key) {
         Some(known) => (*known)?,
         None => {
-            let made = codes(&graph.tensors[weights], &scales, axis).map(|codes| graph.add(codes));
+            let made = codes(&graph.tensors[weights], dtype, &scales, axis).map(|codes| graph.add(codes));
             kept.codes.insert(key, made);
             made?
         }
@@ -71,7 +78,7 @@ fn kept_of(graph: &mut Graph, at: usize, kept: &mut Kept) -> Option<[TensorId; 2
     Some([codes, made])
 }
 
-/// Returns the dimension of the weights that are the output channels, for a layer that can have int8 weights.
+/// Returns the dimension of the weights that are the output channels, for a layer that can have integer weights.
 fn channel_dimension(node: &Node) -> Option<usize> {
     match node.op {
         NodeOp::Kernel(Operator::Conv2dF32(_) | Operator::ConvTranspose2dF32(_) | Operator::FullyConnectedF32(_)) => {
@@ -89,31 +96,33 @@ fn identity(graph: &Graph, id: TensorId) -> Option<usize> {
     }
 }
 
-/// Returns the scale of each output channel of these weights, if the source has them as codes around 0.
-fn scales(graph: &Graph, weights: TensorId, axis: usize) -> Option<Vec<f32>> {
-    let quantization = graph.codes.get(&weights)?;
+/// Returns the type of the codes of these weights, and the scale of each output channel, if the source has them as codes
+/// around 0.
+fn scales(graph: &Graph, weights: TensorId, axis: usize) -> Option<(ElementType, Vec<f32>)> {
+    let SourceCodes { dtype, quantization } = graph.codes.get(&weights)?;
     let channels = *graph.tensors[weights].shape.get(axis)? as usize;
     let symmetric = quantization.zero_points.iter().all(|&zero_point| zero_point == 0);
     let finite = quantization.scales.iter().all(|scale| scale.is_finite());
     match quantization.scales[..] {
         _ if !symmetric || !finite => None,
-        [scale] => Some(vec![scale; channels]),
-        ref scales if scales.len() == channels && quantization.axis == axis => Some(scales.to_vec()),
+        [scale] => Some((*dtype, vec![scale; channels])),
+        ref scales if scales.len() == channels && quantization.axis == axis => Some((*dtype, scales.to_vec())),
         _ => None,
     }
 }
 
 /// Returns the codes of weights that are multiples of these scales; `None` if one is not.
-fn codes(weights: &Tensor, scales: &[f32], axis: usize) -> Option<Tensor> {
+fn codes(weights: &Tensor, dtype: ElementType, scales: &[f32], axis: usize) -> Option<Tensor> {
     let inner = count_of(&weights.shape[axis + 1..]).max(1);
     let code = |(i, weight): (usize, f32)| {
         let scale = scales[i / inner % scales.len()];
         let code = (weight / scale).round() as i8;
-        let same = Quantization::new(scale, 0).dequantize(code.into()).to_bits() == weight.to_bits();
+        let in_range = dtype == ElementType::I8 || (-8..8).contains(&code);
+        let same = in_range && Quantization::new(scale, 0).dequantize(code.into()).to_bits() == weight.to_bits();
         same.then_some(code.cast_unsigned())
     };
     let codes = weights.f32_values()?.into_iter().enumerate().map(code).collect::<Option<Vec<u8>>>()?;
-    Some(Tensor::constant(weights.name.clone(), ElementType::I8, weights.shape.clone(), codes))
+    Some(Tensor::constant(weights.name.clone(), dtype, weights.shape.clone(), codes))
 }
 
 #[cfg(test)]

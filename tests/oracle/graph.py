@@ -155,6 +155,13 @@ class Graph:
         data = np.asarray(data, dtype)
         return self.tensor(data.shape, q, data.dtype, data)
 
+    def int4(self, codes, q):
+        """A constant of type int4: two codes in a byte, the first in the low half."""
+        flat = np.append(codes.reshape(-1), [0] * (codes.size % 2)).astype(np.uint8) & 15
+        number = self.tensor(codes.shape, q, data=flat[::2] | flat[1::2] << 4)
+        self.tensors[number].type = schema.TensorType.INT4
+        return number
+
     def ints(self, values):
         """A constant i32 vector (or scalar): axes, paddings, shapes."""
         return self.const(values, dtype=np.int32)

@@ -529,7 +529,7 @@ fn int4_weights_have_half_a_byte_each_in_a_tensor_of_bytes() {
     let name = file.windows(20).position(|window| window == br#"weights":{"dtype":"U"#).unwrap() + 19;
     for (at, byte) in [(name, b'I'), (name + 1, b'4')] {
         let other = with_byte(file.clone(), at, byte);
-        assert!(!matches!(Model::parse(&other), Ok(_)), "{at}");
+        assert!(Model::parse(&other).is_err(), "{at}");
     }
     let both = with_byte(with_byte(file.clone(), name, b'I'), name + 1, b'4');
     assert!(matches!(error(&both), ModelError::Header { fault: HeaderFault::Type, .. }));

@@ -64,6 +64,53 @@ pub fn conv2d_in<P: LinkedPaths>(
     channels: &[Channel],
     output: &mut [i8],
 ) {
+    convolve_share::<P, All>(p, All, rows, input, weights, channels, output);
+}
+
+/// The output channels of a layer that a call computes. Its weights and channels are theirs alone.
+pub(crate) trait Share: Copy {
+    /// The groups that have any of them.
+    fn groups(self, all: usize) -> Range<usize>;
+
+    /// Their number in each of these groups.
+    fn outputs(self, all: usize) -> usize;
+
+    /// The first of them.
+    fn first(self) -> usize;
+}
+
+/// All of them.
+#[derive(Clone, Copy)]
+struct All;
+
+impl Share for All {
+    #[inline]
+    fn groups(self, all: usize) -> Range<usize> {
+        0..all
+    }
+
+    #[inline]
+    fn outputs(self, all: usize) -> usize {
+        all
+    }
+
+    #[inline]
+    fn first(self) -> usize {
+        0
+    }
+}
+
+/// Computes a share of the output channels.
+#[inline]
+pub(crate) fn convolve_share<P: LinkedPaths, S: Share>(
+    p: &Conv2d,
+    share: S,
+    rows: Range<usize>,
+    input: &[i8],
+    weights: &[i8],
+    channels: &[Channel],
+    output: &mut [i8],
+) {
     let (lines, input_shape, window) = Lines::new(p.input, p.output, &p.window);
     let pointwise = is_pointwise(p);
     let row_pixels = p.output[2];
@@ -71,7 +118,7 @@ pub fn conv2d_in<P: LinkedPaths>(
     let [_, _, out_width, out_channels] = p.output;
     let axes @ [vertical, horizontal] = Axis::pair(p.input, &p.window);
     let whole = horizontal.whole_windows(out_width);
-    let layer = Layer::new(p, input, weights, channels);
+    let layer = Layer::new(p, share, input, weights, channels);
     if pointwise {
         // All rows of all images are one.
         let at = |input: usize| Taps { taps: 0..1, input };
@@ -133,30 +180,33 @@ fn is_pointwise(p: &Conv2d) -> bool {
 }
 
 /// The operands, with the sizes of a group.
-struct Layer<'a> {
+struct Layer<'a, S> {
     p: &'a Conv2d,
+    share: S,
     input: &'a [i8],
     weights: &'a [i8],
     channels: &'a [Channel],
     groups: usize,
     inputs: usize,
+    /// The number of output channels of the share in each of its groups.
     outputs: usize,
     filter_len: usize,
 }
 
-impl<'a> Layer<'a> {
-    fn new(p: &'a Conv2d, input: &'a [i8], weights: &'a [i8], channels: &'a [Channel]) -> Self {
+impl<'a, S: Share> Layer<'a, S> {
+    fn new(p: &'a Conv2d, share: S, input: &'a [i8], weights: &'a [i8], channels: &'a [Channel]) -> Self {
         let groups = p.groups.max(1);
         let inputs = p.input[3] / groups;
         let [height, width] = p.window.kernel;
         Self {
             p,
+            share,
             input,
             weights,
             channels,
             groups,
             inputs,
-            outputs: p.output[3] / groups,
+            outputs: share.outputs(p.output[3] / groups),
             filter_len: height * width * inputs,
         }
     }
@@ -172,8 +222,21 @@ impl<'a> Layer<'a> {
         taps == 1 || (self.groups == 1 && self.p.window.dilation[1] <= 1)
     }
 
+    /// The number of groups of the share before one of them.
+    #[inline]
+    fn position(&self, group: usize) -> usize {
+        group.wrapping_sub(self.share.groups(self.groups).start)
+    }
+
+    /// The position of a group's output channels in a pixel.
+    #[inline]
+    fn first_output(&self, group: usize) -> usize {
+        self.share.first() + self.position(group) * self.outputs
+    }
+
     /// The weights and channels of a group.
     fn filters(&self, group: usize) -> Filters<'a> {
+        let group = self.position(group);
         let size = self.outputs * self.filter_len;
         Filters {
             weights: run(self.weights, group * size, size),
@@ -210,9 +273,9 @@ impl<'a> Layer<'a> {
     /// Multiplies the windows of `count` adjacent pixels, of which `patch` is the first, without copying them.
     #[inline(never)]
     fn multiply_in_place(&self, input: &[i8], patch: &Patch, count: usize, pixels: &mut [i8]) {
-        for group in 0..self.groups {
+        for group in self.share.groups(self.groups) {
             let patch = Patch { input: patch.input.wrapping_add(group * self.inputs), ..*patch };
-            let outputs = pixels.get_mut(group * self.outputs..).unwrap_or(&mut []);
+            let outputs = pixels.get_mut(self.first_output(group)..).unwrap_or(&mut []);
             multiply(&self.filters(group), &self.inputs_of(input, &patch, count), self.p.output[3], outputs);
         }
     }
@@ -235,8 +298,8 @@ impl<'a> Layer<'a> {
         xs: Range<usize>,
         pixels: &mut [i8],
     ) {
-        for group in 0..self.groups {
-            let outputs = pixels.get_mut(group * self.outputs..).unwrap_or(&mut []);
+        for group in self.share.groups(self.groups) {
+            let outputs = pixels.get_mut(self.first_output(group)..).unwrap_or(&mut []);
             multiply_gathered(&self.filters(group), xs.len(), self.p.output[3], outputs, &mut |pixels, windows| {
                 let xs = xs.start + pixels.start..xs.start + pixels.end;
                 self.gather(group, image, y, (horizontal, whole), xs, windows);
@@ -282,7 +345,8 @@ impl<'a> Layer<'a> {
             line: self.p.window.kernel[1],
             run: self.inputs,
         };
-        for_each_line(0..self.groups, self.outputs, pixel, |group, outputs| {
+        let pixel = pixel.get_mut(self.share.first()..).unwrap_or(&mut []);
+        for_each_line(self.share.groups(self.groups), self.outputs, pixel, |group, outputs| {
             let filters = self.filters(group);
             let input = tail(self.input, group * self.inputs);
             let mut weights = filters.weights;

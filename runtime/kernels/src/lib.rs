@@ -11,8 +11,8 @@
 //!
 //! | operator | rows | a row |
 //! |---|---|---|
-//! | [`conv2d()`], [`depthwise_conv2d()`], [`avg_pool2d`], [`max_pool2d`], [`resize_bilinear()`], [`resize_nearest()`] | `N * OH` | `OW * C` elements |
-//! | [`fully_connected()`] | batches × neurons | one element |
+//! | [`conv2d()`], [`conv2d_int4_in`], [`depthwise_conv2d()`], [`depthwise_conv2d_int4`], [`avg_pool2d`], [`max_pool2d`], [`resize_bilinear()`], [`resize_nearest()`] | `N * OH` | `OW * C` elements |
+//! | [`fully_connected()`], [`fully_connected_int4`] | batches × neurons | one element |
 //! | [`softmax()`] | all dimensions but the last | `depth` elements |
 //! | [`top_k_values`], [`top_k_indices`] | all dimensions but the last | what is found in the last |
 //! | [`add()`], [`sub`], [`mul()`], [`prelu()`] | see [`Broadcast::row_len`] | |
@@ -149,7 +149,7 @@ pub use concat::{ConcatPart, concat_part};
 pub use conv2d::{Conv2d, conv2d, conv2d_in};
 pub use depthwise_conv2d::{DepthwiseConv2d, depthwise_conv2d, depthwise_conv2d_in};
 pub use fully_connected::{FullyConnected, fully_connected, fully_connected_in};
-pub use int4::Int4;
+pub use int4::{Int4, conv2d_int4_in, depthwise_conv2d_int4, fully_connected_int4};
 pub use lookup::lookup;
 pub use mean::{Mean, mean};
 pub use mul::{Mul, mul};

@@ -57,11 +57,13 @@ proptest! {
             output_zero_point, activation,
         };
         conv2d(&p, 1..rows, &x, &w, &channels, out);
+        conv2d_int4_in::<AllPaths>(&p, 1..rows, &x, Int4::new(&unsigned(&w)), &channels, out);
         let p = DepthwiseConv2d {
             input, output, window, input_zero_point, output_zero_point,
             activation,
         };
         depthwise_conv2d(&p, 1..rows, &x, &w, &channels, out);
+        depthwise_conv2d_int4(&p, 1..rows, &x, Int4::new(&unsigned(&w)), &channels, out);
         let p = Pool2d { input, output, window, activation };
         avg_pool2d(&p, 1..rows, &x, out);
         max_pool2d(&p, 1..rows, &x, out);
@@ -96,6 +98,7 @@ proptest! {
             activation,
         };
         fully_connected(&p, 1..rows, &a, &b, &channels, out);
+        fully_connected_int4(&p, 1..rows, &a, Int4::new(&unsigned(&b)), &channels, out);
         let p = Svdf {
             input_size, units, rank, memory, input_zero_point: a_zero_point, output_zero_point,
             feature: negative, output, activation,

@@ -1,5 +1,9 @@
 //! Element types.
 
+/// The number of weights of type [`DType::I4`] of an int8 convolution that a kernel unpacks at a time: what it costs depends
+/// on it.
+pub const UNPACKED_INT4: usize = 1024;
+
 /// The type of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

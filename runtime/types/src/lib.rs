@@ -20,7 +20,7 @@ mod window;
 
 pub use activation::ActivationRange;
 pub use block::BlockType;
-pub use dtype::DType;
+pub use dtype::{DType, UNPACKED_INT4};
 pub use multiplier::Multiplier;
 pub use quantization::{Quantization, round_half_away};
 pub use unary::UnaryFunction;

@@ -12,7 +12,7 @@ def output_size(size, kernel, stride, dilation, padding):
     return -(-size // stride) if padding == "SAME" else -(-(size - reach + 1) // stride)
 
 
-def weighted_layer(rng, g, x_q, weights, taps, axis, channels, activation, per_channel, bias, hot, bias_q=True):
+def weighted_layer(rng, g, x_q, weights, taps, axis, channels, activation, per_channel, bias, hot, bias_q=True, bits=8):
     """Weights and bias constants, and output quantization under which most outputs do not saturate."""
     # With these ReLU6 and ReLU1 cut inside the int8 range.
     out_scale = scale(rng, 0.01, 0.06)
@@ -24,7 +24,7 @@ def weighted_layer(rng, g, x_q, weights, taps, axis, channels, activation, per_c
     spread = float(np.std(weights.astype(np.float64))) or 1.0
     w_scale = float(out_scale) * (75 if hot else 40) / (np.sqrt(taps) * STD * spread * float(x_q.scale[0]))
     w_scales = w_scale * rng.uniform(0.4, 1.3, channels if per_channel else 1)
-    w = g.const(weights, Q(w_scales, 0, axis))
+    w = (g.const if bits == 8 else g.int4)(weights, Q(w_scales, 0, axis))
     b = -1
     if bias:
         b_scales = (w_scales.astype(np.float32) * x_q.scale[0]).astype(np.float32)
@@ -32,6 +32,11 @@ def weighted_layer(rng, g, x_q, weights, taps, axis, channels, activation, per_c
         values = rng.integers(int(-limit), int(limit), channels, endpoint=True).astype(np.int32)
         b = g.const(values, Q(b_scales, 0) if bias_q else None)
     return w, b, Q(out_scale, out_zero)
+
+
+def random_codes(rng, shape, bits):
+    """Codes of weights of so many bits. Those of 8 are symmetric, as converters write them."""
+    return rng.integers(-127, 128, shape, dtype=np.int8) if bits == 8 else rng.integers(-8, 8, shape, dtype=np.int8)
 
 
 @operator
@@ -52,15 +57,16 @@ def conv2d():
         groups=1,
         x_zero=None,
         hot=False,
+        bits=8,
     ):
         def make(rng):
             model = Model()
             g = model.main
             x_q = Q(scale(rng, 0.01, 0.1), zero_point(rng) if x_zero is None else x_zero)
             x = g.input([n, h, w, c], x_q)
-            weights = rng.integers(-127, 128, (o, *k, c // groups), dtype=np.int8)
+            weights = random_codes(rng, (o, *k, c // groups), bits)
             wt, b, y_q = weighted_layer(
-                rng, g, x_q, weights, k[0] * k[1] * c // groups, 0, o, act, per_channel, bias, hot
+                rng, g, x_q, weights, k[0] * k[1] * c // groups, 0, o, act, per_channel, bias, hot, bits=bits
             )
             out = [output_size(s, *p, padding) for s, *p in zip((h, w), k, stride, dilation)]
             y = g.output([n, *out, o], y_q)
@@ -89,6 +95,7 @@ def conv2d():
                     bias=bias,
                     x=x_q,
                     y=y_q,
+                    **({} if bits == 8 else {"weights": f"int{bits}"}),
                 ),
             )
 
@@ -132,6 +139,16 @@ def conv2d():
     yield case(hot=True, c=1, o=2, k=(1, 1), h=4, w=8)
     for _ in range(4):
         yield lambda rng: random_conv(rng, case)(rng)
+    yield case(bits=4)
+    yield case(bits=4, c=5, o=7, k=(3, 2), padding="VALID", act="relu")
+    yield case(bits=4, k=(1, 1), c=9, o=6)
+    yield case(bits=4, per_channel=False, stride=(2, 2), n=2, act="relu6")
+    yield case(bits=4, groups=2, c=6, o=10, dilation=(2, 1), h=8, x_zero=-128)
+    yield case(bits=4, h=3, w=4, c=33, o=37, bias=False)
+    yield case(bits=4, h=12, w=1, k=(4, 1), c=3, o=3)
+    # Filters of more than 1024 weights.
+    yield case(bits=4, h=4, w=3, c=121, o=5)
+    yield case(bits=4, h=5, w=4, groups=2, c=230, o=6, stride=(2, 1), dilation=(1, 2), x_zero=127)
 
 
 def random_conv(rng, case):
@@ -160,14 +177,17 @@ def depthwise_conv2d():
         bias=True,
         x_zero=None,
         hot=False,
+        bits=8,
     ):
         def make(rng):
             model = Model()
             g = model.main
             x_q = Q(scale(rng, 0.01, 0.1), zero_point(rng) if x_zero is None else x_zero)
             x = g.input([n, h, w, c], x_q)
-            weights = rng.integers(-127, 128, (1, *k, c * m), dtype=np.int8)
-            wt, b, y_q = weighted_layer(rng, g, x_q, weights, elements(k), 3, c * m, act, per_channel, bias, hot)
+            weights = random_codes(rng, (1, *k, c * m), bits)
+            wt, b, y_q = weighted_layer(
+                rng, g, x_q, weights, elements(k), 3, c * m, act, per_channel, bias, hot, bits=bits
+            )
             out = [output_size(s, *p, padding) for s, *p in zip((h, w), k, stride, dilation)]
             y = g.output([n, *out, c * m], y_q)
             g.op(
@@ -196,6 +216,7 @@ def depthwise_conv2d():
                     bias=bias,
                     x=x_q,
                     y=y_q,
+                    **({} if bits == 8 else {"weights": f"int{bits}"}),
                 ),
             )
 
@@ -233,6 +254,14 @@ def depthwise_conv2d():
     yield case(hot=True, c=6, k=(1, 2))
     for _ in range(4):
         yield lambda rng: random_depthwise(rng, case)(rng)
+    yield case(bits=4)
+    yield case(bits=4, c=7, padding="VALID", act="relu")
+    yield case(bits=4, m=3, c=5, stride=(2, 2))
+    yield case(bits=4, c=131, h=3, w=3, x_zero=-128)
+    yield case(bits=4, per_channel=False, n=2, dilation=(2, 2), h=8, w=7, bias=False)
+    yield case(bits=4, h=25, w=1, k=(10, 1), c=3, stride=(2, 1))
+    # So many taps that those of eight channels are not unpacked together.
+    yield case(bits=4, h=13, w=12, k=(12, 11), c=11, act="relu6")
 
 
 def random_depthwise(rng, case):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .common import ACTIVATIONS, Case, Model, Q, operator, scale, words, zero_point
-from .conv import weighted_layer
+from .conv import random_codes, weighted_layer
 
 
 @operator
@@ -19,6 +19,7 @@ def fully_connected():
         x_zero=None,
         hot=False,
         absent_bias=False,
+        bits=8,
     ):
         def make(rng):
             model = Model()
@@ -26,8 +27,8 @@ def fully_connected():
             features = shape[-1]
             x_q = Q(scale(rng, 0.01, 0.1), zero_point(rng) if x_zero is None else x_zero)
             x = g.input(shape, x_q)
-            weights = rng.integers(-127, 128, (units, features), dtype=np.int8)
-            w, b, y_q = weighted_layer(rng, g, x_q, weights, features, 0, units, act, per_channel, bias, hot)
+            weights = random_codes(rng, (units, features), bits)
+            w, b, y_q = weighted_layer(rng, g, x_q, weights, features, 0, units, act, per_channel, bias, hot, bits=bits)
             if w_zero:
                 g.tensors[w].quantization.zeroPoint = [w_zero]
             batches = int(np.prod(shape[:-1]))
@@ -51,6 +52,7 @@ def fully_connected():
                     weights_zero_point=w_zero,
                     x=x_q,
                     y=y_q,
+                    **({} if bits == 8 else {"weights": f"int{bits}"}),
                 ),
             )
 
@@ -80,3 +82,9 @@ def fully_connected():
     yield case(shape=(1, 130), units=12, x_zero=-128)
     yield case(x_zero=127, shape=(5, 3), units=3)
     yield case(hot=True, shape=(2, 4), units=16)
+    yield case(bits=4)
+    yield case(bits=4, shape=(3, 9), units=7, act="relu")
+    yield case(bits=4, shape=(2, 131), units=9)
+    yield case(bits=4, shape=(1, 1), units=33)
+    yield case(bits=4, w_zero=3, shape=(2, 11), units=5)
+    yield case(bits=4, bias=False, shape=(2, 3, 8), units=4, keep=True)

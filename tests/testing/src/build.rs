@@ -62,14 +62,16 @@ impl Parts {
             if let Some(block) = op.operator.block_type() {
                 set = set.with_blocks(&[block]);
             }
+            let dtype = |k| Some(self.constants.get(usize::from(op.input(k)?))?.1);
             for k in op.operator.weight_inputs() {
-                let constant = op.input(k).and_then(|i| self.constants.get(usize::from(i)));
-                match constant.map(|(_, dtype, ..)| *dtype) {
+                match dtype(k) {
                     Some(DType::F16) => set = set.with_f16(),
                     Some(DType::I8) => set = set.with_i8_weights(),
-                    Some(DType::I4) => set = set.with_i4_weights(),
                     _ => {}
                 }
+            }
+            if dtype(1) == Some(DType::I4) {
+                set = set.with_i4_weights();
             }
         }
         set

@@ -113,7 +113,8 @@ impl Lowering<'_> {
         let (input, weights) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?);
         let output = self.graph.output(node)?;
         let Quantization { scale: input_scale, zero_point: input_zero } = self.int8(node, input)?;
-        if self.constant(node, 1, ElementType::I8)?.len() < outputs {
+        let dtype = if self.tensor(weights).dtype == ElementType::I4 { ElementType::I4 } else { ElementType::I8 };
+        if self.constant(node, 1, dtype)?.len() < outputs {
             return Err(self.graph.invalid(node, "it has no weights"));
         }
         let quantization = self.tensor(weights).quantization.as_ref();

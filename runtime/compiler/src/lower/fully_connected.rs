@@ -4,9 +4,9 @@ use super::Lowering;
 use super::conv2d::Layout;
 use crate::diag::Result;
 use crate::ir::Activation;
-use crate::ir::graph::Node;
-use tealight_format::Operator;
+use crate::ir::graph::{ElementType, Node};
 use tealight_format::ops::{FullyConnected, FullyConnectedF32};
+use tealight_format::{Operator, Quantization};
 
 impl Lowering<'_> {
     pub(super) fn fully_connected(&mut self, node: &Node, activation: Activation) -> Result<()> {
@@ -19,6 +19,7 @@ impl Lowering<'_> {
         };
         // If the weights have one scale, their zero point need not be 0.
         let weights_zero_point = match self.tensor(weights).per_tensor() {
+            Some(Quantization { zero_point, .. }) if self.tensor(weights).dtype == ElementType::I4 => zero_point,
             Some(_) => self.int8(node, weights)?.zero_point,
             None => 0,
         };

@@ -7,7 +7,9 @@
 use super::{dead, requantize};
 use crate::diag::Result;
 use crate::ir::bytes::Bytes;
-use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, SourceCodes, Tensor, TensorId, broadcast_shape, count_of};
+use crate::ir::graph::{
+    Content, ElementType, Graph, Node, NodeOp, SourceCodes, Tensor, TensorId, broadcast_shape, count_of,
+};
 use crate::ir::{Activation, Comparison, Logic, Op};
 use crate::limit::Limit;
 use crate::slice::{dimension, slices, strides, walk};

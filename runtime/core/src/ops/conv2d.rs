@@ -18,8 +18,12 @@ pub(super) fn conv2d<O: Ops>(op: &ops::Conv2d, mut call: Call<'_>) {
         output_zero_point: output.zero_point(),
         activation: op.activation,
     };
-    let (x, w, c) = (call.elements(input), call.elements(weights), call.channels(2));
-    kernels::conv2d_in::<Linked<O>>(&p, call.rows.clone(), x, w, c, call.out());
+    let (x, c) = (call.elements(input), call.channels(2));
+    with_int8_weights!(O, call, packed => {
+        kernels::conv2d_int4_in::<Linked<O>>(&p, call.rows.clone(), x, packed, c, call.out());
+    }, {
+        kernels::conv2d_in::<Linked<O>>(&p, call.rows.clone(), x, call.elements(weights), c, call.out());
+    });
 }
 
 pub(super) fn depthwise_conv2d<O: Ops>(op: &ops::DepthwiseConv2d, mut call: Call<'_>) {
@@ -32,8 +36,12 @@ pub(super) fn depthwise_conv2d<O: Ops>(op: &ops::DepthwiseConv2d, mut call: Call
         output_zero_point: output.zero_point(),
         activation: op.0.activation,
     };
-    let (x, w, c) = (call.elements(input), call.elements(weights), call.channels(2));
-    kernels::depthwise_conv2d_in::<Linked<O>>(&p, call.rows.clone(), x, w, c, call.out());
+    let (x, c) = (call.elements(input), call.channels(2));
+    with_int8_weights!(O, call, packed => {
+        kernels::depthwise_conv2d_int4(&p, call.rows.clone(), x, packed, c, call.out());
+    }, {
+        kernels::depthwise_conv2d_in::<Linked<O>>(&p, call.rows.clone(), x, call.elements(weights), c, call.out());
+    });
 }
 
 pub(super) fn conv2d_f32<O: Ops>(op: &ops::Conv2dF32, mut call: Call<'_>) {

@@ -15,8 +15,12 @@ pub(super) fn fully_connected<O: Ops>(op: &ops::FullyConnected, mut call: Call<'
         output_zero_point: call.target().zero_point(),
         activation: op.activation,
     };
-    let (x, w, c) = (call.i8s(0), call.elements(weights), call.channels(2));
-    kernels::fully_connected_in::<Linked<O>>(&p, call.rows.clone(), x, w, c, call.out());
+    let (x, c) = (call.i8s(0), call.channels(2));
+    with_int8_weights!(O, call, packed => {
+        kernels::fully_connected_int4(&p, call.rows.clone(), x, packed, c, call.out());
+    }, {
+        kernels::fully_connected_in::<Linked<O>>(&p, call.rows.clone(), x, call.elements(weights), c, call.out());
+    });
 }
 
 pub(super) fn fully_connected_f32<O: Ops>(op: &ops::FullyConnectedF32, mut call: Call<'_>) {

@@ -38,6 +38,19 @@ macro_rules! with_channel_weights {
     };
 }
 
+/// Evaluates `$int4` with `$packed` as the weights of an int8 layer, input 1 of `$call`, where they are int4 and the set
+/// `$ops` contains that, and `$int8` where they are not.
+macro_rules! with_int8_weights {
+    ($ops:ident, $call:ident, $packed:ident => $int4:expr, $int8:expr) => {
+        if const { $ops::SET.has_i4_weights() } && $call.input(1).dtype() == tealight_format::DType::I4 {
+            let $packed = tealight_kernels::Int4::new($call.bytes(1));
+            $int4;
+        } else {
+            $int8;
+        }
+    };
+}
+
 mod add;
 mod arg_min_max;
 mod attention;

@@ -1,11 +1,15 @@
 //! 2-D convolutions: int8, per output channel; and f32.
 
-use super::work::{product, sum, weight_cost};
+use super::work::{product, quotient, sum, weight_cost};
 use super::{
     ActivationRange, Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, RowAccess, Spec, Work, activation,
     attrs_of, bits, overlap, range, window_fits, words,
 };
 use crate::{DType, Value};
+use tealight_types::UNPACKED_INT4;
+
+/// The number of I4 weights of an int8 convolution that are unpacked at a time.
+const UNPACKED: u64 = UNPACKED_INT4 as u64;
 
 /// Attributes of a 2-D convolution. Each output channel has its own bias, multiplier and shift in the `channels`
 /// table; the bias has `-input_zero_point * sum(weights)` folded in.
@@ -27,7 +31,7 @@ impl OpInfo for Conv2d {
     const FUSED: Fused = Fused::Int8(6);
     const PREPARES: bool = false;
     const SPEC: Spec = Spec {
-        inputs: "q NHWC; weights I8 OHWI (I divides C, giving groups); channels I32 `[O, 3]`",
+        inputs: "q NHWC; weights I8 or I4 OHWI (I divides C, giving groups); channels I32 `[O, 3]`",
         attributes: "stride h, w; dilation h, w; pad top, left; act",
         rows: "N·OH",
         cost: "60 + OW·(60 + g·(100 + 25·r) + O·(8 + 5·r + KH·KW·I))",
@@ -56,20 +60,37 @@ impl Conv2d {
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(self.check_windows(operands));
-        let (input, weights) = (tri!(operands.quantized(0)), tri!(operands.constant(1, DType::I8)));
+        let (input, weights) = (tri!(operands.quantized(0)), tri!(operands.int8_weights(1)));
         let size = tri!(grouped(&input, &weights, &operands.output));
         // For each pixel and group, a window is either gathered run by run, or multiplied in place run by run.
         let runs = size.runs(self.dilation);
         let group = sum(&[100, product(&[25, runs])]);
         let channel = sum(&[8, product(&[5, runs]), size.filter()]);
-        size.work(&operands.output, sum(&[60, product(&[size.groups, group]), product(&[size.outputs, channel])]))
+        let (parts, group, channel, row) = match weights.dtype {
+            DType::I4 => match size.unpacked_filters() {
+                // Pixel by pixel, tap by tap, with four filters at a time.
+                0 => {
+                    let channel = sum(&[8, product(&[30, size.taps]), product(&[2, size.filter()])]);
+                    (size.groups, 100, channel, 0)
+                }
+                // The row once for each part of the filters.
+                filters => {
+                    let parts = product(&[size.groups, quotient(quotient(size.outputs, size.groups), filters)]);
+                    let unpacking = product(&[size.outputs, 10 + size.filter()]);
+                    (parts, group, channel, sum(&[product(&[250, parts]), unpacking]))
+                }
+            },
+            _ => (size.groups, group, channel, 0),
+        };
+        let pixel = sum(&[60, product(&[parts, group]), product(&[size.outputs, channel])]);
+        size.work(&operands.output, pixel, row)
     }
 
     /// Makes the checks that a plain and a depthwise convolution have in common.
     const fn check_windows(&self, operands: &Operands) -> Result<(), OpFault> {
         tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.quantized(0));
-        let weights = tri!(operands.constant(1, DType::I8));
+        let weights = tri!(operands.int8_weights(1));
         let output = tri!(operands.quantized_output());
         tri!(operands.channels(2, output.shape.dim(3)));
         check_windows(&input, &weights, &output, self.stride, self.dilation, self.pad)
@@ -87,7 +108,7 @@ impl OpInfo for DepthwiseConv2d {
     const FUSED: Fused = Fused::Int8(6);
     const PREPARES: bool = false;
     const SPEC: Spec = Spec {
-        inputs: "q NHWC; weights I8 1HWO (C divides O); channels I32 `[O, 3]`",
+        inputs: "q NHWC; weights I8 or I4 1HWO (C divides O); channels I32 `[O, 3]`",
         attributes: "as Conv2d",
         rows: "N·OH",
         cost: "60 + OW·(120 + 17·KH·KW + O·(3 + 2·KH·KW)); with O ≠ C also OW·C·(120 + 20·KH·KW)",
@@ -113,12 +134,32 @@ impl DepthwiseConv2d {
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(self.0.check_windows(operands));
-        let (input, weights) = (tri!(operands.quantized(0)), tri!(operands.constant(1, DType::I8)));
+        let (input, weights) = (tri!(operands.quantized(0)), tri!(operands.int8_weights(1)));
         let size = tri!(depthwise(&input, &weights, &operands.output));
-        let all = sum(&[120, product(&[17, size.taps]), product(&[size.outputs, sum(&[3, product(&[2, size.taps])])])]);
+        let multiplied = size.outputs != size.groups;
+        let together = size.unpacked_channels();
+        // What a pixel costs in each of so many parts of its channels, and for each tap in each; each tap of a channel; and
+        // what a row costs besides.
+        let (parts, tap, each, row) = match weights.dtype {
+            // Pixel by pixel, tap by tap, with 64 channels at a time.
+            DType::I4 if multiplied || (together < 8 && together < size.outputs) => {
+                (quotient(size.outputs, 64), 60, 6, 0)
+            }
+            // The row once for each part of the channels.
+            DType::I4 => {
+                let (parts, unpacking) = (quotient(size.outputs, together), product(&[size.outputs, size.taps]));
+                (parts, 17, 2, sum(&[product(&[parts, sum(&[150, product(&[15, size.taps])])]), unpacking]))
+            }
+            _ => (1, 17, 2, 0),
+        };
+        let part = sum(&[120, product(&[tap, size.taps])]);
+        let all = sum(&[product(&[parts, part]), product(&[size.outputs, sum(&[3, product(&[each, size.taps])])])]);
         // With a depth multiplier, each input channel is computed by itself.
-        let single = if size.outputs == size.groups { 0 } else { sum(&[120, product(&[20, size.taps])]) };
-        size.work(&operands.output, sum(&[all, product(&[size.groups, single])]))
+        let single = match weights.dtype {
+            DType::I8 if multiplied => sum(&[120, product(&[20, size.taps])]),
+            _ => 0,
+        };
+        size.work(&operands.output, sum(&[all, product(&[size.groups, single])]), row)
     }
 }
 
@@ -175,7 +216,7 @@ impl Conv2dF32 {
         let size = tri!(grouped(&input, &weights, &operands.output));
         let products = product(&[size.filter(), weight_cost(weights.dtype)]);
         let channel = sum(&[8, product(&[35, size.runs(self.dilation)]), products]);
-        size.work(&operands.output, sum(&[25, product(&[20, size.groups]), product(&[size.outputs, channel])]))
+        size.work(&operands.output, sum(&[25, product(&[20, size.groups]), product(&[size.outputs, channel])]), 0)
     }
 
     /// Makes the checks that a plain and a depthwise convolution have in common.
@@ -231,7 +272,7 @@ impl DepthwiseConv2dF32 {
         let all = sum(&[40, product(&[30, size.taps]), product(&[size.outputs, channel])]);
         // With a depth multiplier, each input channel is computed by itself.
         let single = if size.outputs == size.groups { 0 } else { product(&[12, size.taps]) };
-        size.work(&operands.output, sum(&[all, product(&[size.groups, single])]))
+        size.work(&operands.output, sum(&[all, product(&[size.groups, single])]), 0)
     }
 }
 
@@ -285,11 +326,28 @@ impl Size {
         if self.groups == 1 && dilation[1] == 1 { self.kernel[0] } else { self.taps }
     }
 
-    /// The work at a cost of `pixel` for each pixel. Rows are the output's image rows.
-    pub(super) const fn work(&self, output: &Value, pixel: u64) -> Result<Work, OpFault> {
+    /// The number of filters whose I4 weights are unpacked at a time; 0 if a filter has too many.
+    const fn unpacked_filters(&self) -> u64 {
+        match UNPACKED.checked_div(self.filter()) {
+            None => 0,
+            Some(few @ 0..4) => few,
+            Some(many) => many / 4 * 4,
+        }
+    }
+
+    /// The number of channels of a depthwise convolution whose I4 weights are unpacked at a time.
+    const fn unpacked_channels(&self) -> u64 {
+        match UNPACKED.checked_div(self.taps) {
+            Some(channels @ 0..64) => channels,
+            _ => 64,
+        }
+    }
+
+    /// The work at a cost of `pixel` for each pixel, and of `row` for a row. Rows are the output's image rows.
+    pub(super) const fn work(&self, output: &Value, pixel: u64, row: u64) -> Result<Work, OpFault> {
         let width = output.shape.dim(2) as u64;
         let rows = tri!(Work::split(output, 2, 0, 0));
-        let row_cost = sum(&[60, product(&[width, pixel])]);
+        let row_cost = sum(&[60, product(&[width, pixel]), row]);
         let row_macs = product(&[width, self.outputs, self.filter()]);
         Work::new(rows.rows as u64, rows.row_bytes as u64, row_cost, row_macs)
     }

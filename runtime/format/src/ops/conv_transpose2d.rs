@@ -77,7 +77,7 @@ impl ConvTranspose2dF32 {
             sum(&[30, product(&[size.inputs, weight_cost(weights.dtype)])]),
         ]);
         let channel = sum(&[25, product(&[4, size.kernel[0]]), product(&[3, size.taps]), hits]);
-        size.work(&output, product(&[size.outputs, channel]))
+        size.work(&output, product(&[size.outputs, channel]), 0)
     }
 }
 

@@ -23,10 +23,10 @@ impl OpInfo for FullyConnected {
     const FUSED: Fused = Fused::Int8(1);
     const PREPARES: bool = false;
     const SPEC: Spec = Spec {
-        inputs: "q, length a multiple of I; weights I8 `[O, I]`; channels I32 `[O, 3]`",
+        inputs: "q, length a multiple of I; weights I8 or I4 `[O, I]`; channels I32 `[O, 3]`",
         attributes: "zero point of the weights; act",
         rows: "length / I · O",
-        cost: "30 + I; with a zero point of the weights 60 + 2·I",
+        cost: "30 + I, with weights I4 80 + 2·I; with a zero point of the weights 30 + I more",
     };
 }
 
@@ -48,14 +48,19 @@ impl FullyConnected {
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.quantized(0));
-        let weights = tri!(operands.constant(1, DType::I8));
+        let weights = tri!(operands.int8_weights(1));
         let output = tri!(operands.quantized_output());
         ensure!(weights.shape.rank() == 2, OpFault::Shape { operand: 1 });
         let (units, depth) = (weights.shape.dim(0), weights.shape.dim(1));
         ensure!(units > 0 && depth > 0, OpFault::Shape { operand: 1 });
         tri!(operands.channels(2, units));
         // A zero point of the weights needs the sum of the activations.
-        let each = if self.weights_zero_point == 0 { [30, 1] } else { [60, 2] };
+        let each = match (self.weights_zero_point, weights.dtype) {
+            (0, DType::I4) => [80, 2],
+            (_, DType::I4) => [110, 3],
+            (0, _) => [30, 1],
+            _ => [60, 2],
+        };
         product_work(&input, &output, units, depth, each)
     }
 }

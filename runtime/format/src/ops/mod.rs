@@ -246,6 +246,14 @@ impl Operands {
         if self.output.dtype.is(DType::F32) { Ok(self.output) } else { Err(OpFault::Type { operand: OUTPUT }) }
     }
 
+    /// Input `k`, which must be the constant weights of an int8 layer: I8, or stored as I4.
+    const fn int8_weights(&self, k: usize) -> Result<Value, OpFault> {
+        match self.input(k) {
+            Some(value) if value.dtype.is(DType::I4) => self.constant(k, DType::I4),
+            _ => self.constant(k, DType::I8),
+        }
+    }
+
     /// Input `k`, which must be the constant weights of an f32 layer: F32, or stored as F16.
     const fn f32_weights(&self, k: usize) -> Result<Value, OpFault> {
         match self.input(k) {
@@ -771,12 +779,12 @@ impl Operator {
         let weights = self.code().float_weights();
         let mut k = 0;
         while k < MAX_INPUTS {
-            if weights >> k & 1 == 1
-                && let Some(value) = operands.input(k)
-            {
+            if let Some(value) = operands.input(k) {
+                let of_float = weights >> k & 1 == 1;
                 match value.dtype {
-                    DType::F16 => set = set.with_f16(),
-                    DType::I8 => set = set.with_i8_weights(),
+                    DType::F16 if of_float => set = set.with_f16(),
+                    DType::I8 if of_float => set = set.with_i8_weights(),
+                    // Only weights have it.
                     DType::I4 => set = set.with_i4_weights(),
                     _ => {}
                 }

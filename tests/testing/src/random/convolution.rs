@@ -39,7 +39,7 @@ impl Builder<'_, '_> {
         let [w, c] = if float {
             self.channel_weights(&weights, o)
         } else {
-            [Some(self.constant(DType::I8, &weights)), Some(self.channels(o))]
+            [Some(self.int8_weights(&weights)), Some(self.channels(o))]
         };
         Proposal::new(operator, vec![Some(x), w, c], kinds[0], vec![s.dim(0), oh, ow, o])
     }

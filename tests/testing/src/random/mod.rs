@@ -319,6 +319,12 @@ impl Builder<'_, '_> {
         [Some(self.f32_weights(dims)), self.f32_bias(count)]
     }
 
+    /// Weights of an int8 layer, sometimes stored as int4.
+    fn int8_weights(&mut self, dims: &[u32]) -> Ref {
+        let dtype = if self.choose.one_in(4) { DType::I4 } else { DType::I8 };
+        self.constant(dtype, dims)
+    }
+
     /// A bias of `count` f32 values, or none.
     fn f32_bias(&mut self, count: u32) -> Option<Ref> {
         if self.choose.one_in(3) { None } else { Some(self.constant(DType::F32, &[count])) }

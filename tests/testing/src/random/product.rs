@@ -16,7 +16,7 @@ impl Builder<'_, '_> {
             weights_zero_point: self.choose.pick(&[0, 0, 3, -128, 127]),
             activation: self.activation(),
         };
-        let w = self.constant(DType::I8, &[units, depth]);
+        let w = self.int8_weights(&[units, depth]);
         let c = self.channels(units);
         Proposal::new(
             Operator::FullyConnected(attrs),

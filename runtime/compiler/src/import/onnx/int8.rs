@@ -9,7 +9,9 @@
 //! the codes of the file whatever their layout has become.
 
 use crate::diag::Result;
-use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, SourceCodes, Tensor, TensorId, TensorQuantization};
+use crate::ir::graph::{
+    Bytes, Content, ElementType, Graph, Node, NodeOp, SourceCodes, Tensor, TensorId, TensorQuantization,
+};
 use crate::ir::{Activation, Op, Window};
 use crate::limit::Limit;
 use std::collections::{BTreeMap, HashMap, HashSet};

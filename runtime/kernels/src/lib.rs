@@ -1,5 +1,5 @@
 //! The kernels of the Tealight inference runtime: functions over slices, for int8 networks here, for
-//! f32 networks in [`float`], and for block-quantized matrices in [`block`].
+//! networks with int16 activations in [`int16`], for f32 networks in [`float`], and for block-quantized matrices in [`block`].
 //!
 //! A kernel takes a parameter struct, a range of output rows, whole inputs, and an output slice that
 //! holds exactly those rows. The bytes do not depend on how the rows are sliced, so a session can stop
@@ -111,6 +111,7 @@ pub mod float;
 mod fully_connected;
 #[cfg_attr(arm_vfp, allow(dead_code))] // always built, because the instruction set's version is compared with it
 mod half_to_f32;
+pub mod int16;
 mod int4;
 mod lines;
 mod lookup;
@@ -164,6 +165,6 @@ pub use resize_nearest::{ResizeNearest, resize_nearest};
 pub use softmax::{Softmax, softmax};
 pub use strided_slice::{StridedSlice, strided_slice};
 pub use svdf::{Svdf, svdf, svdf_i8_state};
-pub use tealight_types::{ActivationRange, Multiplier, Quantization, Window2d};
+pub use tealight_types::{ActivationRange, ActivationRangeI16, Multiplier, Quantization, Window2d};
 pub use top_k::{TopK, top_k_indices, top_k_values};
 pub use transpose::{Transpose, transpose};

@@ -30,6 +30,18 @@ pub struct Mean {
 /// Computes output rows `rows`; a row is one element, counted over the dimensions that are kept, and
 /// `output` holds the elements of `rows` only.
 pub fn mean(p: &Mean, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
+    mean_of(p, rows, input, output, |x| ActivationRange::FULL.clamp(x));
+}
+
+/// The same for elements of any integer type, whose results `code` clamps to it.
+#[inline]
+pub(crate) fn mean_of<T: Copy + Into<i32>>(
+    p: &Mean,
+    rows: Range<usize>,
+    input: &[T],
+    output: &mut [T],
+    code: impl Fn(i32) -> T,
+) {
     let strides = dense_strides(&p.dims);
     let is_reduced = |i: usize| p.reduced & (1 << i) != 0;
     // A dimension is either indexed by the output or summed over; in the other array its size is 1.
@@ -56,10 +68,10 @@ pub fn mean(p: &Mean, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
             // Element `i * line` of the summed dimensions; its index in the innermost of them is 0.
             let from = base.wrapping_add(offset_of(unravel(i * line, &summed)));
             let elements = input.get(from..).unwrap_or(&[]).iter().step_by(line_stride).take(line);
-            sum = elements.fold(sum, |sum, &x| sum.wrapping_add(i32::from(x)));
+            sum = elements.fold(sum, |sum, &x| sum.wrapping_add(x.into()));
         }
         let scaled = multiply_by_quantized_multiplier(sum.wrapping_sub(offset), multiplier, shift);
-        *output = ActivationRange::FULL.clamp(scaled.wrapping_add(p.output_zero_point));
+        *output = code(scaled.wrapping_add(p.output_zero_point));
     }
 }
 

@@ -33,29 +33,29 @@ pub struct Pool2d {
 ///
 /// For a window that is entirely in the padding, the output pixel stays unchanged.
 pub fn avg_pool2d(p: &Pool2d, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
-    pool::<Average>(p, rows, input, output);
+    pool::<Average, _>([p.input, p.output], &p.window, |x| p.activation.clamp(x), rows, input, output);
 }
 
 /// Takes the maxima of output rows `rows`; a row is one of the `N * OH` lines of `OW * C` elements,
 /// and `output` holds the lines of `rows` only.
 pub fn max_pool2d(p: &Pool2d, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
-    pool::<Maximum>(p, rows, input, output);
+    pool::<Maximum, _>([p.input, p.output], &p.window, |x| p.activation.clamp(x), rows, input, output);
 }
 
 /// The reduction of a window's taps to one value.
-trait Reduction {
+pub(crate) trait Reduction {
     const START: i32;
-    fn add(accumulator: i32, x: i8) -> i32;
+    fn add(accumulator: i32, x: i32) -> i32;
     /// The result over `taps` taps; `None` to leave the output unchanged.
     fn finish(accumulator: i32, taps: usize) -> Option<i32>;
 }
 
-struct Average;
+pub(crate) struct Average;
 impl Reduction for Average {
     const START: i32 = 0;
     #[inline]
-    fn add(accumulator: i32, x: i8) -> i32 {
-        accumulator.wrapping_add(i32::from(x))
+    fn add(accumulator: i32, x: i32) -> i32 {
+        accumulator.wrapping_add(x)
     }
     #[inline]
     fn finish(sum: i32, taps: usize) -> Option<i32> {
@@ -65,12 +65,12 @@ impl Reduction for Average {
     }
 }
 
-struct Maximum;
+pub(crate) struct Maximum;
 impl Reduction for Maximum {
-    const START: i32 = i8::MIN as i32;
+    const START: i32 = i32::MIN;
     #[inline]
-    fn add(accumulator: i32, x: i8) -> i32 {
-        accumulator.max(i32::from(x))
+    fn add(accumulator: i32, x: i32) -> i32 {
+        accumulator.max(x)
     }
     #[inline]
     fn finish(maximum: i32, _: usize) -> Option<i32> {
@@ -78,32 +78,41 @@ impl Reduction for Maximum {
     }
 }
 
+/// Reduces the windows of rows of an output of shape `shapes[1]` on an input of shape `shapes[0]`; `code` clamps a result
+/// to the elements' type.
 #[inline]
-fn pool<R: Reduction>(p: &Pool2d, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
-    let [.., depth] = p.input;
-    let [_, out_height, out_width, _] = p.output;
-    let [vertical, horizontal] = Axis::pair(p.input, &Window2d { dilation: [1, 1], ..p.window });
+pub(crate) fn pool<R: Reduction, T: Copy + Into<i32>>(
+    shapes: [[usize; 4]; 2],
+    window: &Window2d,
+    code: impl Fn(i32) -> T,
+    rows: Range<usize>,
+    input: &[T],
+    output: &mut [T],
+) {
+    let [shape, [_, out_height, out_width, _]] = shapes;
+    let [.., depth] = shape;
+    let [vertical, horizontal] = Axis::pair(shape, &Window2d { dilation: [1, 1], ..*window });
 
     for_each_line(rows, out_width * depth, output, |row, line| {
         let (image, y) = div_rem(row, out_height);
         let y = vertical.clip(y);
         for_each_line(0..out_width, depth, line, |x, pixel| {
             let x = horizontal.clip(x);
-            let first = pixel_start(p.input, [image, y.input, x.input]);
+            let first = pixel_start(shape, [image, y.input, x.input]);
             let input = tail(input, first);
             let mut at = 0;
             let (blocks, left) = if POOLED > 4 { pixel.as_chunks_mut::<POOLED>() } else { (&mut [][..], pixel) };
             for outputs in blocks {
-                reduce::<R, POOLED>(p, [&y, &x], tail(input, at), outputs);
+                reduce::<R, T, POOLED>(shape, &code, [&y, &x], tail(input, at), outputs);
                 at += POOLED;
             }
             let (by_4, left) = left.as_chunks_mut::<4>();
             for outputs in by_4 {
-                reduce::<R, 4>(p, [&y, &x], tail(input, at), outputs);
+                reduce::<R, T, 4>(shape, &code, [&y, &x], tail(input, at), outputs);
                 at += 4;
             }
             for output in left.as_chunks_mut::<1>().0 {
-                reduce::<R, 1>(p, [&y, &x], tail(input, at), output);
+                reduce::<R, T, 1>(shape, &code, [&y, &x], tail(input, at), output);
                 at += 1;
             }
         });
@@ -112,8 +121,13 @@ fn pool<R: Reduction>(p: &Pool2d, rows: Range<usize>, input: &[i8], output: &mut
 
 /// Computes `N` channels of one pixel; `input` starts at the first of them under the window's first tap.
 #[inline]
-fn reduce<R: Reduction, const N: usize>(p: &Pool2d, [y, x]: [&Taps; 2], input: &[i8], outputs: &mut [i8; N]) {
-    let [_, _, width, depth] = p.input;
+fn reduce<R: Reduction, T: Copy + Into<i32>, const N: usize>(
+    [_, _, width, depth]: [usize; 4],
+    code: &impl Fn(i32) -> T,
+    [y, x]: [&Taps; 2],
+    input: &[T],
+    outputs: &mut [T; N],
+) {
     let mut accumulators = [R::START; N];
     let mut line = input;
     for _ in y.taps.clone() {
@@ -123,7 +137,7 @@ fn reduce<R: Reduction, const N: usize>(p: &Pool2d, [y, x]: [&Taps; 2], input: &
                 break;
             };
             for (accumulator, &x) in accumulators.iter_mut().zip(inputs) {
-                *accumulator = R::add(*accumulator, x);
+                *accumulator = R::add(*accumulator, x.into());
             }
             pixel = tail(pixel, depth);
         }
@@ -132,7 +146,7 @@ fn reduce<R: Reduction, const N: usize>(p: &Pool2d, [y, x]: [&Taps; 2], input: &
     let taps = y.len() * x.len();
     for (output, accumulator) in outputs.iter_mut().zip(accumulators) {
         if let Some(value) = R::finish(accumulator, taps) {
-            *output = p.activation.clamp(value);
+            *output = code(value);
         }
     }
 }

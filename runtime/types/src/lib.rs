@@ -3,8 +3,8 @@
 //! `tealight-format` describes a compiled network and `tealight-kernels` computes it; neither depends on the other. The
 //! types that both use are defined here: element types ([`DType`]), types of quantized blocks ([`BlockType`]),
 //! functions of one value ([`UnaryFunction`]), what the integers of a tensor represent ([`Quantization`]), the factor
-//! between two quantizations ([`Multiplier`]), the range of an int8 output ([`ActivationRange`]), and the geometry of
-//! windows ([`Window2d`]).
+//! between two quantizations ([`Multiplier`]), the range of an int8 or int16 output ([`ActivationRange`],
+//! [`ActivationRangeI16`]), and the geometry of windows ([`Window2d`]).
 //!
 //! Everything is `Copy`, and everything that a check at compile time needs is `const fn`.
 #![no_std]
@@ -18,7 +18,7 @@ mod quantization;
 mod unary;
 mod window;
 
-pub use activation::ActivationRange;
+pub use activation::{ActivationRange, ActivationRangeI16};
 pub use block::BlockType;
 pub use dtype::{DType, UNPACKED_INT4};
 pub use multiplier::Multiplier;

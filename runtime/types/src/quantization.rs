@@ -1,6 +1,6 @@
 //! What the integers of a quantized tensor represent.
 
-use crate::ActivationRange;
+use crate::{ActivationRange, ActivationRangeI16};
 
 /// The quantization of a whole tensor: an integer `q` represents `scale * (q - zero_point)`.
 ///
@@ -49,6 +49,12 @@ impl Quantization {
         } else {
             code
         }) as u8
+    }
+
+    /// The int16 code nearest to `x`: [`quantize`](Self::quantize) for the 16-bit type.
+    #[inline]
+    pub const fn quantize_i16(self, x: f32) -> i16 {
+        ActivationRangeI16::FULL.clamp(self.unbounded(x))
     }
 
     /// The value that the integer `q` represents.
@@ -106,6 +112,7 @@ mod tests {
         let input = [1e30, -1e30, f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
         assert_eq!(input.map(|x| q.quantize(x)), [127, -128, 127, -128, 5]);
         assert_eq!(input.map(|x| q.quantize_u8(x)), [255, 0, 255, 0, 5]);
+        assert_eq!(input.map(|x| q.quantize_i16(x)), [32_767, -32_768, 32_767, -32_768, 5]);
         // With a scale of 0 all numbers but 0 are out of range.
         for scale in [1e-30, 0.0] {
             assert_eq!([6.0, -1.0, 0.0].map(|x| Quantization::new(scale, 1).quantize(x)), [127, -128, 1]);

@@ -81,7 +81,7 @@ pub use infer::Infer;
 pub use interface::{ElementOf, Typed, code, len_of, read_output, value_of, write_input};
 #[doc(hidden)]
 pub use linked::paths_of;
-pub use linked::{AllOps, Int8Ops, Ops};
+pub use linked::{AllOps, Int8Ops, Int16Ops, Ops};
 #[cfg(feature = "alloc")]
 pub use owned::{AlignedBytes, OpenError, OwnedSession};
 pub use score::{argmax, compare_scores, top_k};

@@ -98,3 +98,11 @@ pub struct Int8Ops;
 impl Ops for Int8Ops {
     const SET: OpSet = OpSet::INT8;
 }
+
+/// The operators of networks with int16 activations and int8 weights, [`OpSet::INT16`].
+#[derive(Clone, Copy, Debug)]
+pub struct Int16Ops;
+
+impl Ops for Int16Ops {
+    const SET: OpSet = OpSet::INT16;
+}

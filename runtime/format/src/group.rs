@@ -191,8 +191,17 @@ impl Operator {
         match self {
             Self::Conv2d(_) | Self::DepthwiseConv2d(_) | Self::AvgPool2d(_) | Self::MaxPool2d(_) => true,
             Self::Conv2dF32(_) | Self::DepthwiseConv2dF32(_) | Self::AvgPool2dF32(_) | Self::MaxPool2dF32(_) => true,
-            Self::Lookup(_) | Self::UnaryF32(_) => true,
-            Self::Add(_) | Self::Sub(_) | Self::Mul(_) | Self::AddF32(_) | Self::SubF32(_) | Self::MulF32(_) => {
+            Self::Conv2dI16(_) | Self::DepthwiseConv2dI16(_) | Self::AvgPool2dI16(_) | Self::MaxPool2dI16(_) => true,
+            Self::Lookup(_) | Self::UnaryF32(_) | Self::RequantizeI16(_) => true,
+            Self::AddI16(_)
+            | Self::SubI16(_)
+            | Self::MulI16(_)
+            | Self::Add(_)
+            | Self::Sub(_)
+            | Self::Mul(_)
+            | Self::AddF32(_)
+            | Self::SubF32(_)
+            | Self::MulF32(_) => {
                 let shape = &operands.output.shape;
                 match (operands.input(0), operands.input(1)) {
                     (Some(a), Some(b)) => a.shape.is(shape) && b.shape.is(shape),

@@ -7,7 +7,8 @@ use crate::header::{self, Entries, Header};
 use crate::op::{OP_RECORD, Op, OpRecord};
 use crate::op_set::{OpSet, OpSetOf};
 use crate::ops::{
-    CALL_COST, MAX_INPUTS, OUTPUT, OpFault, Operands, Operator, RowAccess, Work, check_multiplier, is_channel_table,
+    CALL_COST, MAX_INPUTS, MAX_WIDE_SHIFT, OUTPUT, OpFault, Operands, Operator, RowAccess, Work, check_multiplier,
+    is_channel_table,
 };
 use crate::plan::{FORMAT_VERSION, MAX_LIVE, PLAN_HEADER, PlanHeader, has_magic};
 use crate::value::{NONE, Place, VALUE_RECORD, Value, ValueRecord};
@@ -491,9 +492,9 @@ impl<'a> Model<'a> {
             let constant = self.value(init as usize);
             ensure!(constant.dtype.is(value.dtype) && constant.len == value.len, ValueFault::Init);
         }
-        if value.kind.is_channels() {
-            ensure!(value.is_constant() && is_channel_table(value), ValueFault::Channels);
-            ensure!(channels_in_range(self.constant(value)), ValueFault::Channels);
+        if let Some(words) = value.kind.channel_words() {
+            ensure!(value.is_constant() && is_channel_table(value, words), ValueFault::Channels);
+            ensure!(channels_in_range(self.constant(value), words), ValueFault::Channels);
         }
         Ok(())
     }
@@ -795,14 +796,16 @@ impl<'a> Iterator for ConstantNames<'a> {
 
 impl ExactSizeIterator for ConstantNames<'_> {}
 
-/// Whether the multiplier and the shift of every channel are in range.
-const fn channels_in_range(table: &[u8]) -> bool {
-    let mut at = 0;
-    while at + 12 <= table.len() {
-        if check_multiplier(i32_at(table, at + 4), i32_at(table, at + 8), 0).is_err() {
+/// Whether the multiplier and the shift, the last of the `words` words of every channel, are in range.
+const fn channels_in_range(table: &[u8], words: u32) -> bool {
+    let row = 4 * words as usize;
+    let mut end = row;
+    while end <= table.len() {
+        let (multiplier, shift) = (i32_at(table, end - 8), i32_at(table, end - 4));
+        if check_multiplier(multiplier, shift, 0).is_err() || (words == 4 && shift > MAX_WIDE_SHIFT) {
             return false;
         }
-        at += 12;
+        end += row;
     }
     true
 }

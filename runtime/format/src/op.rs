@@ -286,7 +286,9 @@ impl<'a> OpRecord<'a> {
     pub fn window_rows(self, code: OpCode) -> Option<[u32; 2]> {
         let stride = match code {
             OpCode::Conv2d | OpCode::DepthwiseConv2d | OpCode::Conv2dF32 | OpCode::DepthwiseConv2dF32 => 0,
+            OpCode::Conv2dI16 | OpCode::DepthwiseConv2dI16 => 0,
             OpCode::AvgPool2d | OpCode::MaxPool2d | OpCode::AvgPool2dF32 | OpCode::MaxPool2dF32 => 2,
+            OpCode::AvgPool2dI16 | OpCode::MaxPool2dI16 => 2,
             _ => return None,
         };
         Some([self.word(8 + stride), self.word(8 + PAD)])

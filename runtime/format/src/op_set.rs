@@ -83,6 +83,32 @@ impl OpSet {
         OpCode::TopK,
     ]);
 
+    /// The operators of networks with int16 activations and int8 weights: none computes in f32 but the conversions at a
+    /// network's ends. None runs in a group: see [`with_groups`](Self::with_groups).
+    pub const INT16: Self = Self::of(&[
+        OpCode::Conv2dI16,
+        OpCode::DepthwiseConv2dI16,
+        OpCode::FullyConnectedI16,
+        OpCode::AvgPool2dI16,
+        OpCode::MaxPool2dI16,
+        OpCode::AddI16,
+        OpCode::SubI16,
+        OpCode::MulI16,
+        OpCode::SoftmaxI16,
+        OpCode::RequantizeI16,
+        OpCode::MeanI16,
+        OpCode::LogisticI16,
+        OpCode::TanhI16,
+        OpCode::QuantizeI16,
+        OpCode::DequantizeI16,
+        OpCode::Pad,
+        OpCode::Concat,
+        OpCode::StridedSlice,
+        OpCode::Transpose,
+        OpCode::ResizeNearest,
+        OpCode::Copy,
+    ]);
+
     /// The operators with preparation before some of their rows.
     const PREPARING: Self = {
         let (mut set, mut i) = (Self::EMPTY, 0);
@@ -333,10 +359,13 @@ mod tests {
     };
 
     #[test]
-    fn an_operator_is_one_of_int8_networks_or_named_after_f32_or_blocks() {
+    fn an_operator_is_one_of_int8_networks_or_named_after_int16_f32_or_blocks() {
+        let moving = ["Pad", "Concat", "StridedSlice", "Transpose", "ResizeNearest", "Copy"];
         for &code in OpCode::ALL {
-            let other = ["F32", "Block", "Positions"].iter().any(|end| code.name().ends_with(end));
+            let other = ["F32", "Block", "Positions", "I16"].iter().any(|end| code.name().ends_with(end));
             assert_eq!(OpSet::INT8.has(code), !other, "{}", code.name());
+            let of_int16 = code.name().ends_with("I16") || moving.contains(&code.name());
+            assert_eq!(OpSet::INT16.has(code), of_int16, "{}", code.name());
         }
         assert!(
             !OpSet::INT8.has_f16()

@@ -30,12 +30,24 @@ pub enum Kind {
     Plain = 0,
     /// A channel table: an I32 constant `[n, 3]` of rows (bias, multiplier, shift), multipliers and shifts in range.
     Channels = 1,
+    /// A channel table with biases of 64 bits: an I32 constant `[n, 4]` of rows (low half of the bias, high half,
+    /// multiplier, shift), multipliers and shifts in range.
+    WideChannels = 2,
 }
 
 impl Kind {
     /// Whether this is a channel table (`==` is not available in constants).
     pub const fn is_channels(self) -> bool {
         matches!(self, Self::Channels)
+    }
+
+    /// The number of words in a row of a channel table of this kind; `None` for plain values.
+    pub const fn channel_words(self) -> Option<u32> {
+        match self {
+            Self::Plain => None,
+            Self::Channels => Some(3),
+            Self::WideChannels => Some(4),
+        }
     }
 }
 
@@ -166,6 +178,7 @@ impl Value {
         let kind = match u8_at(record, 3) {
             0 => Kind::Plain,
             1 => Kind::Channels,
+            2 => Kind::WideChannels,
             _ => return None,
         };
         let mut dims = [1; MAX_RANK];

@@ -317,8 +317,88 @@ fn a_channel_table_must_have_its_type_shape_and_place() {
     // Constants of another type or shape, and values in memory, cannot be channel tables.
     assert_eq!(error(&with_byte(file.clone(), kind_at(1), 1)), refused(1));
     assert_eq!(error(&with_byte(file.clone(), kind_at(2), 1)), refused(2));
+    // Rows with biases of 64 bits have four numbers.
+    assert_eq!(error(&with_byte(file.clone(), kind_at(0), 2)), refused(0));
     let unknown = ModelError::Value { value: 0, fault: ValueFault::Record };
-    assert_eq!(error(&with_byte(file.clone(), kind_at(0), 2)), unknown);
+    assert_eq!(error(&with_byte(file.clone(), kind_at(0), 3)), unknown);
+}
+
+/// One neuron of four int16 activations, whose channel table has these words.
+fn neuron_of_i16(words: &[i32]) -> Parts {
+    use tealight_format::ops::{ActivationRangeI16, FullyConnectedI16};
+    let codes = |dims: &[u32], offset, live| build::value(Place::Arena, DType::I16, dims, offset, live);
+    let table = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let mut parts = Parts {
+        constants: vec![
+            ("channels", DType::I32, vec![1, words.len() as u32], table),
+            ("weights", DType::I8, vec![1, 4], vec![1; 4]),
+        ],
+        values: vec![codes(&[1, 4], 0, (0, 0)), codes(&[1, 1], 16, (0, 1))],
+        inputs: 1,
+        outputs: vec![3],
+        ..Parts::default()
+    };
+    let attrs = FullyConnectedI16 { activation: ActivationRangeI16::FULL };
+    parts.op(Operator::FullyConnectedI16(attrs), &[Some(2), Some(1), Some(0)], 3, None);
+    parts
+}
+
+#[test]
+fn an_int16_layer_has_biases_of_32_or_of_64_bits() {
+    let narrow = neuron_of_i16(&[i32::MIN, 1 << 30, 30]);
+    let wide = neuron_of_i16(&[-1, i32::MIN, 1 << 30, 7]);
+    for parts in [&narrow, &wide] {
+        assert_eq!(Model::parse(&parts.file()).err(), None);
+    }
+    // Multiplier and shift are the last of a row, and a shift of more than 7 bits does not fit.
+    let refused = ModelError::Value { value: 0, fault: ValueFault::Channels };
+    for (words, word) in [(&wide, (3, 8)), (&wide, (3, -32)), (&wide, (2, -1)), (&narrow, (2, 31)), (&narrow, (1, -1))]
+    {
+        let (mut parts, (at, word)) = (words.clone(), word);
+        parts.constants[0].3[4 * at..4 * at + 4].copy_from_slice(&i32::to_le_bytes(word));
+        assert_eq!(error(&parts.file()), refused, "{word} at {at}");
+    }
+    // An int8 layer takes rows of three words alone.
+    let mut parts = overlapping();
+    let rows = parts.constants[0].2[0];
+    (parts.constants[0].2, parts.constants[0].3) = (vec![rows, 4], vec![0; 16 * rows as usize]);
+    let operand = OpFault::Type { operand: 2 };
+    assert_eq!(error(&parts.file()), ModelError::Op { op: 0, fault: operand });
+}
+
+#[test]
+fn an_int16_value_is_symmetric() {
+    for (value, operand) in [(0, 0), (1, tealight_format::OUTPUT)] {
+        let mut parts = neuron_of_i16(&[0, 0, 1 << 30, 0]);
+        parts.values[value].quantization.zero_point = 1;
+        let fault = OpFault::Quantization { operand };
+        assert_eq!(error(&parts.file()), ModelError::Op { op: 0, fault });
+    }
+}
+
+#[test]
+fn codes_of_int8_stay_in_their_range() {
+    use tealight_format::ops::{ActivationRangeI16, Multiplier, RequantizeI16};
+    let factor = Multiplier::new(1 << 30, 0);
+    let check = |from: DType, to: DType, range: [i16; 2]| {
+        let of = |dtype| build::value(Place::Arena, dtype, &[4], 0, (0, 0));
+        let mut operands = tealight_format::Operands { inputs: [None; 8], count: 1, output: of(to) };
+        operands.inputs[0] = Some(of(from));
+        let activation = ActivationRangeI16::new(range[0], range[1]).unwrap();
+        let attrs = RequantizeI16 { positive: factor, negative: factor, activation };
+        Operator::RequantizeI16(attrs).check(&operands).map(|_| ())
+    };
+    use DType::{I8, I16};
+    for (from, to, range) in [(I16, I16, [-32768, 32767]), (I8, I16, [-300, 300]), (I16, I8, [-128, 127])] {
+        assert_eq!(check(from, to, range), Ok(()));
+    }
+    for range in [[-129, 0], [0, 128]] {
+        assert_eq!(check(I16, I8, range), Err(OpFault::Attribute { index: 4 }));
+    }
+    // A table does that.
+    assert_eq!(check(I8, I8, [-128, 127]), Err(OpFault::Type { operand: 0 }));
+    assert_eq!(check(DType::U8, I16, [0, 255]), Err(OpFault::Type { operand: 0 }));
+    assert_eq!(check(I16, DType::U8, [0, 255]), Err(OpFault::Type { operand: tealight_format::OUTPUT }));
 }
 
 #[test]

@@ -45,9 +45,11 @@ fn moves_codes(operator: &Operator) -> bool {
     matches!(
         operator,
         O::AvgPool2d(_)
+            | O::AvgPool2dI16(_)
             | O::Concat(_)
             | O::Copy(_)
             | O::MaxPool2d(_)
+            | O::MaxPool2dI16(_)
             | O::Pad(_)
             | O::ResizeBilinear(_)
             | O::ResizeNearest(_)

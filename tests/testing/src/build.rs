@@ -23,7 +23,7 @@ pub struct Parts {
 pub fn value(place: Place, dtype: DType, dims: &[u32], offset: u32, life: (u16, u16)) -> Value {
     let shape = Shape::new(dims).unwrap();
     let len = dtype.bytes(shape.elements().unwrap()).unwrap();
-    let scale = if dtype.is_8_bit() { 1.0 } else { 0.0 };
+    let scale = if dtype.is_8_bit() || dtype == DType::I16 { 1.0 } else { 0.0 };
     Value {
         offset,
         quantization: Quantization::new(scale, 0),
@@ -35,6 +35,11 @@ pub fn value(place: Place, dtype: DType, dims: &[u32], offset: u32, life: (u16, 
 
 pub fn arena(dims: &[u32], offset: u32, life: (u16, u16)) -> Value {
     value(Place::Arena, DType::I8, dims, offset, life)
+}
+
+/// The kind of a channel table of this shape: rows of four words have biases of 64 bits.
+fn channel_kind(channels: &Value) -> Kind {
+    if channels.shape.dim(1) == 4 { Kind::WideChannels } else { Kind::Channels }
 }
 
 impl Parts {
@@ -89,7 +94,7 @@ impl Parts {
         for op in &self.ops {
             let channels = op.operator.channels_input().and_then(|k| op.input(k));
             if let Some(v) = channels.and_then(|i| values.get_mut(usize::from(i))) {
-                v.kind = Kind::Channels;
+                v.kind = channel_kind(v);
             }
         }
         values.extend(&self.values);
@@ -104,7 +109,7 @@ impl Parts {
             *to = from.map(|i| values[usize::from(i)]);
         }
         if let Some(Some(channels)) = operator.channels_input().map(|k| &mut operands.inputs[k]) {
-            channels.kind = Kind::Channels;
+            channels.kind = channel_kind(channels);
         }
         let work = operator.check(&operands).unwrap();
         let op = Op::new(operator, inputs, output, &work);

@@ -1,4 +1,4 @@
-//! Conv2d and DepthwiseConv2d, int8 and f32.
+//! Conv2d and DepthwiseConv2d, int8, int16 and f32.
 
 use super::{groups, nhwc};
 use crate::execute::Call;
@@ -6,6 +6,7 @@ use crate::linked::{Linked, Ops};
 use tealight_format::ops;
 use tealight_kernels as kernels;
 use tealight_kernels::float::{self, Finish};
+use tealight_kernels::int16;
 
 pub(super) fn conv2d<O: Ops>(op: &ops::Conv2d, mut call: Call<'_>) {
     let (input, weights, output) = (call.input(0), call.input(1), call.target());
@@ -71,4 +72,29 @@ pub(super) fn depthwise_conv2d_f32<O: Ops>(op: &ops::DepthwiseConv2dF32, mut cal
     with_channel_weights!(O, call, w => {
         float::depthwise_conv2d(&p, call.rows.clone(), x, w, Finish::of(channels), call.out());
     });
+}
+
+pub(super) fn conv2d_i16(op: &ops::Conv2dI16, mut call: Call<'_>) {
+    let (input, weights, output) = (call.input(0), call.input(1), call.target());
+    let p = int16::Conv2d {
+        input: nhwc(input),
+        output: nhwc(output),
+        window: op.window2d(&weights.shape()),
+        groups: groups(input, weights),
+        activation: op.activation,
+    };
+    let (x, w, c) = (call.elements(input), call.elements(weights), call.channels_i16(2));
+    int16::conv2d(&p, call.rows.clone(), x, w, c, call.out());
+}
+
+pub(super) fn depthwise_conv2d_i16(op: &ops::DepthwiseConv2dI16, mut call: Call<'_>) {
+    let (input, weights, output) = (call.input(0), call.input(1), call.target());
+    let p = int16::DepthwiseConv2d {
+        input: nhwc(input),
+        output: nhwc(output),
+        window: op.0.window2d(&weights.shape()),
+        activation: op.0.activation,
+    };
+    let (x, w, c) = (call.elements(input), call.elements(weights), call.channels_i16(2));
+    int16::depthwise_conv2d(&p, call.rows.clone(), x, w, c, call.out());
 }

@@ -1,10 +1,11 @@
-//! FullyConnected, int8 and f32.
+//! FullyConnected, int8, int16 and f32.
 
 use crate::execute::Call;
 use crate::linked::{Linked, Ops};
 use tealight_format::ops;
 use tealight_kernels as kernels;
 use tealight_kernels::float::{self, Finish};
+use tealight_kernels::int16;
 
 pub(super) fn fully_connected<O: Ops>(op: &ops::FullyConnected, mut call: Call<'_>) {
     let weights = call.input(1);
@@ -34,4 +35,15 @@ pub(super) fn fully_connected_f32<O: Ops>(op: &ops::FullyConnectedF32, mut call:
     with_channel_weights!(O, call, w => {
         float::fully_connected(&p, call.rows.clone(), x, w, Finish::of(channels), call.out());
     });
+}
+
+pub(super) fn fully_connected_i16(op: &ops::FullyConnectedI16, mut call: Call<'_>) {
+    let weights = call.input(1);
+    let p = int16::FullyConnected {
+        in_features: weights.dim(1) as usize,
+        out_features: weights.dim(0) as usize,
+        activation: op.activation,
+    };
+    let (x, w, c) = (call.i16s(0), call.elements(weights), call.channels_i16(2));
+    int16::fully_connected(&p, call.rows.clone(), x, w, c, call.out());
 }

@@ -75,9 +75,11 @@ mod pool2d;
 mod positions;
 mod prelu;
 mod quantize;
+mod requantize;
 mod resize_bilinear;
 mod resize_nearest;
 mod rope;
+mod sigmoid;
 mod softmax;
 mod strided_slice;
 mod svdf;
@@ -90,6 +92,7 @@ use crate::linked::{Linked, Ops};
 use crate::tensor::{slice_of, slice_of_mut};
 use tealight_format::ops::elementwise_outer;
 use tealight_format::{DType, OpCode, Operator, Shape, ValueRecord};
+use tealight_kernels::int16::Channels;
 use tealight_kernels::{Broadcast, Channel};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -174,6 +177,21 @@ pub(crate) fn run<O: Ops>(code: OpCode, call: Call<'_>) {
         ArgMinMaxF32 => arg_min_max::arg_min_max_f32,
         TopK => top_k::top_k,
         TopKF32 => top_k::top_k_f32,
+        Conv2dI16 => conv2d::conv2d_i16,
+        DepthwiseConv2dI16 => conv2d::depthwise_conv2d_i16,
+        FullyConnectedI16 => fully_connected::fully_connected_i16,
+        AvgPool2dI16 => pool2d::avg_pool2d_i16,
+        MaxPool2dI16 => pool2d::max_pool2d_i16,
+        AddI16 => add::add_i16,
+        SubI16 => add::sub_i16,
+        MulI16 => mul::mul_i16,
+        SoftmaxI16 => softmax::softmax_i16,
+        RequantizeI16 => requantize::requantize_i16,
+        MeanI16 => mean::mean_i16,
+        LogisticI16 => sigmoid::logistic_i16,
+        TanhI16 => sigmoid::tanh_i16,
+        QuantizeI16 => quantize::quantize_i16,
+        DequantizeI16 => quantize::dequantize_i16,
         DetectionsF32 => detections::detections_f32,
     }
 }
@@ -226,6 +244,10 @@ impl<'s> Call<'s> {
         self.slice(k)
     }
 
+    fn i16s(&self, k: usize) -> &'s [i16] {
+        self.slice(k)
+    }
+
     fn f32s(&self, k: usize) -> &'s [f32] {
         self.slice(k)
     }
@@ -233,6 +255,12 @@ impl<'s> Call<'s> {
     /// The (bias, multiplier, shift) table.
     fn channels(&self, k: usize) -> &'s [Channel] {
         self.slice(k)
+    }
+
+    /// The channel table of an int16 layer: its rows say how wide the sums are.
+    fn channels_i16(&self, k: usize) -> Channels<'s> {
+        let table = self.input(k);
+        if table.dim(1) == 4 { Channels::Wide(self.elements(table)) } else { Channels::Narrow(self.elements(table)) }
     }
 
     /// The output rows as elements.

@@ -1,8 +1,9 @@
-//! Mul.
+//! Mul, int8 and int16.
 
 use crate::execute::Call;
 use tealight_format::ops;
 use tealight_kernels as kernels;
+use tealight_kernels::int16;
 
 pub(super) fn mul(op: &ops::Mul, mut call: Call<'_>) {
     let p = kernels::Mul {
@@ -15,4 +16,10 @@ pub(super) fn mul(op: &ops::Mul, mut call: Call<'_>) {
     };
     let (a, b) = (call.i8s(0), call.i8s(1));
     kernels::mul(&p, call.rows.clone(), a, b, call.out());
+}
+
+pub(super) fn mul_i16(op: &ops::MulI16, mut call: Call<'_>) {
+    let p = int16::Mul { broadcast: call.broadcast(), output: op.output, activation: op.activation };
+    let (a, b) = (call.i16s(0), call.i16s(1));
+    int16::mul(&p, call.rows.clone(), a, b, call.out());
 }

@@ -3,6 +3,7 @@
 use crate::execute::Call;
 use tealight_format::{DType, ops};
 use tealight_kernels as kernels;
+use tealight_kernels::int16;
 
 pub(super) fn quantize(_: &ops::Quantize, mut call: Call<'_>) {
     let output = call.target();
@@ -21,4 +22,14 @@ pub(super) fn dequantize(_: &ops::Dequantize, mut call: Call<'_>) {
     } else {
         kernels::dequantize_i8(input.quantization(), call.rows_of(0), call.out());
     }
+}
+
+pub(super) fn quantize_i16(_: &ops::QuantizeI16, mut call: Call<'_>) {
+    let (to, x) = (call.target().quantization(), call.rows_of(0));
+    int16::quantize(to, x, call.out());
+}
+
+pub(super) fn dequantize_i16(_: &ops::DequantizeI16, mut call: Call<'_>) {
+    let (from, x) = (call.input(0).quantization(), call.rows_of(0));
+    int16::dequantize(from, x, call.out());
 }

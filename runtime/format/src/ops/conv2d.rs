@@ -1,9 +1,9 @@
-//! 2-D convolutions: int8, per output channel; and f32.
+//! 2-D convolutions: int8, and int16 with int8 weights, per output channel; and f32.
 
 use super::work::{product, quotient, sum, weight_cost};
 use super::{
-    ActivationRange, Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, RowAccess, Spec, Work, activation,
-    attrs_of, bits, overlap, range, window_fits, words,
+    ActivationRange, ActivationRangeI16, Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, RowAccess, Spec,
+    Work, activation, activation_i16, attrs_of, bits, overlap, range, window_fits, words,
 };
 use crate::{DType, Value};
 use tealight_types::UNPACKED_INT4;
@@ -160,6 +160,116 @@ impl DepthwiseConv2d {
             _ => 0,
         };
         size.work(&operands.output, sum(&[all, product(&[size.groups, single])]), row)
+    }
+}
+
+/// Attributes of a 2-D convolution of int16 activations with int8 weights. Each output channel has its own bias,
+/// multiplier and shift in the `channels` table, which determines the width of the sum: 32 bits, or 64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv2dI16 {
+    /// Rows and columns from one output to the next (at least 1).
+    pub stride: [i32; 2],
+    /// Rows and columns from one tap to the next (at least 1).
+    pub dilation: [i32; 2],
+    /// Padding: rows above and columns to the left of the input where the first window starts.
+    pub pad: [i32; 2],
+    /// The range of the output (the fused activation).
+    pub activation: ActivationRangeI16,
+}
+
+impl OpInfo for Conv2dI16 {
+    const INPUTS: &'static [Input] =
+        &[Input::ACTIVATION, Input::new(Role::Weights, "weights"), Input::new(Role::Channels, "channels")];
+    const FUSED: Fused = Fused::Int16(6);
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "h NHWC; weights I8 OHWI (I divides C, giving groups); channels I32 `[O, 3]` or `[O, 4]`",
+        attributes: "stride h, w; dilation h, w; pad top, left; act16",
+        rows: "N·OH",
+        cost: "60 + OW·(60 + g·60 + O·(30 + 25·r + 2·KH·KW·I))",
+    };
+}
+
+without_blocks!(Conv2dI16);
+window_of_weights!(Conv2dI16);
+
+impl Conv2dI16 {
+    pub(super) const fn row_access(&self, input: &Value, operands: &Operands, k: usize) -> Option<RowAccess> {
+        overlap::filters(input, operands, k, [self.stride[0], self.pad[0], self.dilation[0]])
+    }
+}
+
+impl Conv2dI16 {
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        let activation = tri!(activation_i16::<CHECK>(attrs, 6));
+        Ok(Self { stride: words(attrs, 0), dilation: words(attrs, 2), pad: words(attrs, 4), activation })
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        let (s, d, p, a) = (self.stride, self.dilation, self.pad, self.activation.bounds());
+        attrs_of(&[s[0], s[1], d[0], d[1], p[0], p[1], a[0], a[1]])
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        tri!(self.check_windows(operands));
+        let (input, weights) = (tri!(operands.typed(0, DType::I16)), tri!(operands.constant(1, DType::I8)));
+        let size = tri!(grouped(&input, &weights, &operands.output));
+        let channel = sum(&[30, product(&[25, size.runs(self.dilation)]), product(&[2, size.filter()])]);
+        size.work(&operands.output, sum(&[60, product(&[60, size.groups]), product(&[size.outputs, channel])]), 0)
+    }
+
+    /// Makes the checks that a plain and a depthwise convolution have in common.
+    const fn check_windows(&self, operands: &Operands) -> Result<(), OpFault> {
+        tri!(operands.count_is(Self::INPUTS.len()));
+        let input = tri!(operands.quantized_as(0, DType::I16));
+        let weights = tri!(operands.constant(1, DType::I8));
+        let output = tri!(operands.quantized_output_as(DType::I16));
+        tri!(operands.channels_of_i16(2, output.shape.dim(3)));
+        check_windows(&input, &weights, &output, self.stride, self.dilation, self.pad)
+    }
+}
+
+/// Attributes of a depthwise convolution of int16 activations with int8 weights: those of [`Conv2dI16`]; channels as in
+/// [`DepthwiseConv2d`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DepthwiseConv2dI16(pub Conv2dI16);
+
+impl OpInfo for DepthwiseConv2dI16 {
+    const INPUTS: &'static [Input] =
+        &[Input::ACTIVATION, Input::new(Role::Weights, "weights"), Input::new(Role::Channels, "channels")];
+    const FUSED: Fused = Fused::Int16(6);
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "h NHWC; weights I8 1HWO (C divides O); channels as 54",
+        attributes: "as Conv2dI16",
+        rows: "N·OH",
+        cost: "60 + OW·(120 + O·(40 + 25·KH + 6·KH·KW))",
+    };
+}
+
+without_blocks!(DepthwiseConv2dI16);
+
+impl DepthwiseConv2dI16 {
+    pub(super) const fn row_access(&self, input: &Value, operands: &Operands, k: usize) -> Option<RowAccess> {
+        self.0.row_access(input, operands, k)
+    }
+}
+
+impl DepthwiseConv2dI16 {
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self(tri!(Conv2dI16::parse::<CHECK>(attrs))))
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        self.0.emit()
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        tri!(self.0.check_windows(operands));
+        let (input, weights) = (tri!(operands.typed(0, DType::I16)), tri!(operands.constant(1, DType::I8)));
+        let size = tri!(depthwise(&input, &weights, &operands.output));
+        let channel = sum(&[40, product(&[25, size.kernel[0]]), product(&[6, size.taps])]);
+        size.work(&operands.output, sum(&[120, product(&[size.outputs, channel])]), 0)
     }
 }
 

@@ -1,9 +1,9 @@
-//! Matrix product of activations with constant weights: int8, and f32.
+//! Matrix product of activations with constant weights: int8, int16 with int8 weights, and f32.
 
 use super::work::{product, sum, weight_cost};
 use super::{
-    ActivationRange, Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, Spec, Work, activation, attrs_of,
-    bits, range,
+    ActivationRange, ActivationRangeI16, Attrs, Fused, Input, OUTPUT, OpFault, OpInfo, Operands, Role, Spec, Work,
+    activation, activation_i16, attrs_of, bits, range,
 };
 use crate::{DType, Value};
 
@@ -62,6 +62,52 @@ impl FullyConnected {
             _ => [60, 2],
         };
         product_work(&input, &output, units, depth, each)
+    }
+}
+
+/// Attributes of a fully connected layer of int16 activations with int8 weights. The `channels` table is as in
+/// [`Conv2dI16`](super::Conv2dI16).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FullyConnectedI16 {
+    /// The range of the output (the fused activation).
+    pub activation: ActivationRangeI16,
+}
+
+impl OpInfo for FullyConnectedI16 {
+    const INPUTS: &'static [Input] =
+        &[Input::ACTIVATION, Input::new(Role::Weights, "weights"), Input::new(Role::Channels, "channels")];
+    const FUSED: Fused = Fused::Int16(0);
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "h, elements a multiple of I; weights I8 `[O, I]`; channels as 54",
+        attributes: "act16",
+        rows: "elements / I · O",
+        cost: "60 + 2·I",
+    };
+}
+
+without_blocks!(FullyConnectedI16);
+output_apart!(FullyConnectedI16);
+
+impl FullyConnectedI16 {
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self { activation: tri!(activation_i16::<CHECK>(attrs, 0)) })
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        attrs_of(&self.activation.bounds())
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        tri!(operands.count_is(Self::INPUTS.len()));
+        let input = tri!(operands.quantized_as(0, DType::I16));
+        let weights = tri!(operands.constant(1, DType::I8));
+        let output = tri!(operands.quantized_output_as(DType::I16));
+        ensure!(weights.shape.rank() == 2, OpFault::Shape { operand: 1 });
+        let (units, depth) = (weights.shape.dim(0), weights.shape.dim(1));
+        ensure!(units > 0 && depth > 0, OpFault::Shape { operand: 1 });
+        tri!(operands.channels_of_i16(2, units));
+        product_work(&input, &output, units, depth, [60, 2])
     }
 }
 

@@ -55,6 +55,8 @@ pub enum Fused {
     No,
     /// An int8 range, whose first word has this index.
     Int8(u8),
+    /// An int16 range, whose first word has this index.
+    Int16(u8),
     /// An f32 range, whose first word has this index.
     F32(u8),
 }

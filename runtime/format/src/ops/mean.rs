@@ -1,8 +1,9 @@
-//! Mean over some dimensions: int8, and f32.
+//! Mean over some dimensions: int8, int16, and f32.
 
 use super::work::{ROW, last_long_dimension, product, quotient, sum};
 use super::{
-    Attrs, Fused, Input, MAX_AVERAGED, Multiplier, OUTPUT, OpFault, OpInfo, Operands, Spec, Work, attrs_of, multiplier,
+    Attrs, Fused, Input, MAX_AVERAGED, MAX_AVERAGED_I16, Multiplier, OUTPUT, OpFault, OpInfo, Operands, Spec, Work,
+    attrs_of, multiplier,
 };
 use crate::{DType, Value};
 
@@ -44,6 +45,37 @@ impl Mean {
         let input = tri!(operands.quantized(0));
         let output = tri!(operands.quantized_output());
         mean_work(&input, &output, self.reduced, MAX_AVERAGED, [3, 20])
+    }
+}
+
+/// Attributes of Mean of int16 elements: those of [`Mean`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MeanI16(pub Mean);
+
+impl OpInfo for MeanI16 {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION];
+    const FUSED: Fused = Fused::No;
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec { inputs: "h", attributes: "as Mean", rows: "output elements", cost: "as Mean" };
+}
+
+without_blocks!(MeanI16);
+output_apart!(MeanI16);
+
+impl MeanI16 {
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self(tri!(Mean::parse::<CHECK>(attrs))))
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        self.0.emit()
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        tri!(operands.count_is(Self::INPUTS.len()));
+        let input = tri!(operands.quantized_as(0, DType::I16));
+        let output = tri!(operands.quantized_output_as(DType::I16));
+        mean_work(&input, &output, self.0.reduced, MAX_AVERAGED_I16, [3, 20])
     }
 }
 

@@ -32,9 +32,11 @@ mod pool2d;
 mod positions;
 mod prelu;
 mod quantize;
+mod requantize;
 mod resize_bilinear;
 mod resize_nearest;
 mod rope;
+mod sigmoid;
 mod softmax;
 mod strided_slice;
 mod svdf;
@@ -43,46 +45,48 @@ mod transpose;
 mod unary_f32;
 mod work;
 
-pub use add::AddSub;
+pub use add::{AddSub, AddSubI16};
 pub use arg_min_max::{ArgMinMax, ArgMinMaxF32};
 pub use attention::AttentionF32;
 pub use batch_matmul::BatchMatMulF32;
 pub use binary_f32::BinaryF32;
 pub use concat::Concat;
 pub use conv_transpose2d::ConvTranspose2dF32;
-pub use conv2d::{Conv2d, Conv2dF32, DepthwiseConv2d, DepthwiseConv2dF32};
+pub use conv2d::{Conv2d, Conv2dF32, Conv2dI16, DepthwiseConv2d, DepthwiseConv2dF32, DepthwiseConv2dI16};
 pub use copy::Copy;
 pub use detections::DetectionsF32;
-pub use fully_connected::{FullyConnected, FullyConnectedF32};
+pub use fully_connected::{FullyConnected, FullyConnectedF32, FullyConnectedI16};
 pub use fully_connected_block::{BlockType, FullyConnectedBlock, Workspace};
 pub use gather::{GatherBlock, GatherF32};
 pub use gru::GruF32;
 pub use info::{Fused, Input, OpInfo, Role, Spec};
 pub use lookup::{Function, Lookup};
 pub use lstm::LstmF32;
-pub use mean::{Mean, MeanF32};
-pub use mul::Mul;
+pub use mean::{Mean, MeanF32, MeanI16};
+pub use mul::{Mul, MulI16};
 pub use norm::{LayerNormF32, RmsNormF32};
 pub use overlap::RowAccess;
 pub use pad::Pad;
-pub use pool2d::{Pool2d, Pool2dF32};
+pub use pool2d::{Pool2d, Pool2dF32, Pool2dI16};
 pub use positions::Positions;
 pub use prelu::{Prelu, PreluF32};
-pub use quantize::{Dequantize, Quantize};
+pub use quantize::{Dequantize, DequantizeI16, Quantize, QuantizeI16};
+pub use requantize::RequantizeI16;
 pub use resize_bilinear::{ResizeBilinear, ResizeBilinearF32};
 pub use resize_nearest::ResizeNearest;
 pub use rope::RopeF32;
-pub use softmax::{Softmax, SoftmaxF32};
+pub use sigmoid::SigmoidI16;
+pub use softmax::{Softmax, SoftmaxF32, SoftmaxI16};
 pub use strided_slice::StridedSlice;
 pub use svdf::Svdf;
-pub use tealight_types::{ActivationRange, Multiplier};
+pub use tealight_types::{ActivationRange, ActivationRangeI16, Multiplier};
 pub use top_k::{TopK, TopKF32};
 pub use transpose::Transpose;
 pub use unary_f32::{UnaryF32, UnaryFunction};
 pub use work::{CALL_COST, INSTRUCTIONS_PER_UNIT, Work};
 
 use crate::op_set::{OpSet, OpSetOf};
-use crate::{DType, Quantization, Shape, Value};
+use crate::{DType, Kind, Quantization, Shape, Value};
 use info::{float_weights, input_with};
 
 /// The attribute words of an operator record. Words that an operator does not use are 0.
@@ -217,13 +221,30 @@ impl Operands {
     const fn channels(&self, k: usize, count: u32) -> Result<(), OpFault> {
         let channels = tri!(self.constant(k, DType::I32));
         ensure!(channels.kind.is_channels(), OpFault::Type { operand: k as u8 });
-        ensure!(is_channel_table(&channels) && channels.shape.dim(0) == count, OpFault::Shape { operand: k as u8 });
+        ensure!(is_channel_table(&channels, 3) && channels.shape.dim(0) == count, OpFault::Shape { operand: k as u8 });
         Ok(())
+    }
+
+    /// Checks input `k`, which must be a channel table for each of `count` channels, with biases of 32 or of 64 bits.
+    const fn channels_of_i16(&self, k: usize, count: u32) -> Result<(), OpFault> {
+        match self.input(k) {
+            Some(value) if matches!(value.kind, Kind::WideChannels) => {
+                let channels = tri!(self.constant(k, DType::I32));
+                let each = is_channel_table(&channels, 4) && channels.shape.dim(0) == count;
+                if each { Ok(()) } else { Err(OpFault::Shape { operand: k as u8 }) }
+            }
+            _ => self.channels(k, count),
+        }
     }
 
     /// Input `k`, which must be a quantized int8 tensor.
     const fn quantized(&self, k: usize) -> Result<Value, OpFault> {
-        match self.typed(k, DType::I8) {
+        self.quantized_as(k, DType::I8)
+    }
+
+    /// Input `k`, which must be a quantized tensor of type `dtype`: I8, U8 or I16.
+    const fn quantized_as(&self, k: usize, dtype: DType) -> Result<Value, OpFault> {
+        match self.typed(k, dtype) {
             Ok(value) if is_quantized(&value) => Ok(value),
             Ok(_) => Err(OpFault::Quantization { operand: k as u8 }),
             Err(fault) => Err(fault),
@@ -232,7 +253,12 @@ impl Operands {
 
     /// The output, which must be a quantized int8 tensor.
     const fn quantized_output(&self) -> Result<Value, OpFault> {
-        if !self.output.dtype.is(DType::I8) {
+        self.quantized_output_as(DType::I8)
+    }
+
+    /// The output, which must be a quantized tensor of type `dtype`: I8, U8 or I16.
+    const fn quantized_output_as(&self, dtype: DType) -> Result<Value, OpFault> {
+        if !self.output.dtype.is(dtype) {
             return Err(OpFault::Type { operand: OUTPUT });
         }
         if !is_quantized(&self.output) {
@@ -301,24 +327,32 @@ impl Operands {
     }
 }
 
-/// Whether an 8-bit value's zero point is in its type's range and its scale is positive.
+/// Whether an 8-bit value's zero point is in its type's range, or an int16 value's is 0, and its scale is positive.
 const fn is_quantized(value: &Value) -> bool {
     let Quantization { scale, zero_point } = value.quantization;
     let in_range = match value.dtype {
+        DType::I16 => zero_point == 0,
         DType::U8 => 0 <= zero_point && zero_point <= 255,
         _ => -128 <= zero_point && zero_point <= 127,
     };
     in_range && scale > 0.0 && scale.is_finite()
 }
 
-/// Whether `channels` has the type and shape of a table of rows (bias, multiplier, shift), whatever its content.
-pub(crate) const fn is_channel_table(channels: &Value) -> bool {
-    channels.dtype.is(DType::I32) && channels.shape.rank() == 2 && channels.shape.dim(1) == 3
+/// Whether `channels` has the type and shape of a channel table of rows of `words` words, whatever its content.
+pub(crate) const fn is_channel_table(channels: &Value, words: u32) -> bool {
+    channels.dtype.is(DType::I32) && channels.shape.rank() == 2 && channels.shape.dim(1) == words
 }
+
+/// The maximum shift in a channel table with biases of 64 bits. A sum of less than 2^47 times a multiplier of 15 bits,
+/// to which it is rounded, shifted so fits in 64 bits.
+pub const MAX_WIDE_SHIFT: i32 = 7;
 
 /// The maximum number of elements in one int8 average: the sum of so many differences of two bytes, and half of their
 /// number for rounding, fit in 32 bits.
 pub const MAX_AVERAGED: u32 = 1 << 23;
+
+/// The maximum number of elements in one int16 average: their sum, and half of their number for rounding, fit in 32 bits.
+pub const MAX_AVERAGED_I16: u32 = 1 << 15;
 
 // The functions below refuse wrong words if `CHECK` is set. Otherwise the words must have been checked before.
 
@@ -332,6 +366,19 @@ const fn activation<const CHECK: bool>(attrs: &Attrs, at: usize) -> Result<Activ
         Some(range) => Ok(range),
         None if CHECK => Err(fault),
         None => Ok(ActivationRange::FULL),
+    }
+}
+
+/// The two words `attrs[at..at + 2]` as the range of an int16 output: -32768 <= min <= max <= 32767.
+const fn activation_i16<const CHECK: bool>(attrs: &Attrs, at: usize) -> Result<ActivationRangeI16, OpFault> {
+    let bounds: [i32; 2] = words(attrs, at);
+    let (min, max) = (bounds[0] as i16, bounds[1] as i16);
+    let fault = OpFault::Attribute { index: at as u8 };
+    ensure!(!CHECK || (min as i32 == bounds[0] && max as i32 == bounds[1]), fault);
+    match ActivationRangeI16::new(min, max) {
+        Some(range) => Ok(range),
+        None if CHECK => Err(fault),
+        None => Ok(ActivationRangeI16::FULL),
     }
 }
 
@@ -734,6 +781,40 @@ operators! {
     TopK(TopK) = 52, "TopK";
     /// The largest or smallest elements of each line, or their indices, in f32. Input: F32.
     TopKF32(TopKF32) = 53, "TopKF32";
+    /// 2-D convolution of int16 activations with int8 weights. Inputs: activations NHWC, weights OHWI (I = C / groups),
+    /// channels `[O, 3]`, or `[O, 4]` with biases of 64 bits.
+    Conv2dI16(Conv2dI16) = 54, "Conv2dI16";
+    /// Depthwise 2-D convolution of int16 activations with int8 weights. Inputs: activations NHWC, weights 1HWO, channels
+    /// as in `Conv2dI16`.
+    DepthwiseConv2dI16(DepthwiseConv2dI16) = 55, "DepthwiseConv2dI16";
+    /// Matrix product of int16 activations with int8 weights. Inputs: activations `[.., in]`, weights `[out, in]`,
+    /// channels as in `Conv2dI16`.
+    FullyConnectedI16(FullyConnectedI16) = 56, "FullyConnectedI16";
+    /// Average over a 2-D window, int16. Input: NHWC.
+    AvgPool2dI16(Pool2dI16) = 57, "AvgPool2dI16";
+    /// Maximum over a 2-D window, int16. Input: NHWC.
+    MaxPool2dI16(Pool2dI16) = 58, "MaxPool2dI16";
+    /// Sum of two int16 tensors, broadcast. Inputs: a, b.
+    AddI16(AddSubI16) = 59, "AddI16";
+    /// Difference of two int16 tensors, broadcast. Inputs: a, b.
+    SubI16(AddSubI16) = 60, "SubI16";
+    /// Product of two int16 tensors, broadcast. Inputs: a, b.
+    MulI16(MulI16) = 61, "MulI16";
+    /// Softmax over the last dimension, int16. Inputs: logits, table I16 `[1026]`.
+    SoftmaxI16(SoftmaxI16) = 62, "SoftmaxI16";
+    /// Change of scale between int16 and int16 or int8, with another factor for negative values, clamped. Input: I16 or
+    /// I8.
+    RequantizeI16(RequantizeI16) = 63, "RequantizeI16";
+    /// Mean over some dimensions, int16. Input: int16.
+    MeanI16(MeanI16) = 64, "MeanI16";
+    /// `1 / (1 + exp(-x))`, int16. Inputs: activations, table I16 `[256]`.
+    LogisticI16(SigmoidI16) = 65, "LogisticI16";
+    /// Hyperbolic tangent, int16. Inputs: activations, table I16 `[256]`.
+    TanhI16(SigmoidI16) = 66, "TanhI16";
+    /// Float to int16. Input: F32.
+    QuantizeI16(QuantizeI16) = 67, "QuantizeI16";
+    /// Int16 to float. Input: I16.
+    DequantizeI16(DequantizeI16) = 68, "DequantizeI16";
     /// Detections of a detector in f32, without those that overlap a better one. Inputs: boxes, scores, anchors.
     DetectionsF32(DetectionsF32) = 90, "DetectionsF32";
 }

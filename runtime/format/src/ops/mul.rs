@@ -1,10 +1,10 @@
-//! Product of two int8 tensors, and the broadcasting rule that it shares with Add and Sub.
+//! Product of two int8 tensors, or of two int16 ones, and the broadcasting rule that it shares with Add and Sub.
 
 use super::{
-    ActivationRange, Attrs, Fused, Input, Multiplier, OUTPUT, OpFault, OpInfo, Operands, RowAccess, Spec, Work,
-    activation, attrs_of, elementwise_outer, multiplier, overlap,
+    ActivationRange, ActivationRangeI16, Attrs, Fused, Input, Multiplier, OUTPUT, OpFault, OpInfo, Operands, RowAccess,
+    Spec, Work, activation, activation_i16, attrs_of, elementwise_outer, multiplier, overlap,
 };
-use crate::{MAX_RANK, Value};
+use crate::{DType, MAX_RANK, Value};
 
 /// Attributes of Mul.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,17 +46,62 @@ impl Mul {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(check_broadcast(operands));
+        tri!(check_broadcast(operands, DType::I8));
         broadcast_work(operands, 13)
     }
 }
 
-/// Checks two int8 inputs that broadcast to an int8 output.
-pub(super) const fn check_broadcast(operands: &Operands) -> Result<(), OpFault> {
+/// Attributes of Mul of int16 tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MulI16 {
+    /// Multiplier and shift from the product of the input scales to the output scale.
+    pub output: Multiplier,
+    /// The range of the output (the fused activation).
+    pub activation: ActivationRangeI16,
+}
+
+impl OpInfo for MulI16 {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION, Input::ACTIVATION];
+    const FUSED: Fused = Fused::Int16(2);
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "h, h, broadcast to the output",
+        attributes: "m, s; act16",
+        rows: "E",
+        cost: "2 + B + 16 an element",
+    };
+}
+
+without_blocks!(MulI16);
+
+impl MulI16 {
+    pub(super) const fn row_access(&self, input: &Value, operands: &Operands, _: usize) -> Option<RowAccess> {
+        overlap::in_step(input, &operands.output, elementwise_outer(&operands.output.shape))
+    }
+}
+
+impl MulI16 {
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self { output: tri!(multiplier::<CHECK>(attrs, 0)), activation: tri!(activation_i16::<CHECK>(attrs, 2)) })
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        let [min, max] = self.activation.bounds();
+        attrs_of(&[self.output.multiplier, self.output.shift, min, max])
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        tri!(check_broadcast(operands, DType::I16));
+        broadcast_work(operands, 16)
+    }
+}
+
+/// Checks two quantized inputs of type `dtype` that broadcast to an output of that type.
+pub(super) const fn check_broadcast(operands: &Operands, dtype: DType) -> Result<(), OpFault> {
     tri!(operands.count_is(2));
-    tri!(operands.quantized_output());
-    tri!(operands.quantized(0));
-    tri!(operands.quantized(1));
+    tri!(operands.quantized_output_as(dtype));
+    tri!(operands.quantized_as(0, dtype));
+    tri!(operands.quantized_as(1, dtype));
     check_shapes(operands)
 }
 

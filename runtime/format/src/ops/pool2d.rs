@@ -1,9 +1,10 @@
-//! Pooling over a 2-D window: int8, with one quantization for input and output; and f32.
+//! Pooling over a 2-D window: int8 and int16, with one quantization for input and output; and f32.
 
 use super::work::{ROW, product, sum};
 use super::{
-    ActivationRange, Attrs, Fused, Input, MAX_AVERAGED, OUTPUT, OpFault, OpInfo, Operands, RowAccess, Spec, Work,
-    activation, attrs_of, bits, overlap, range, sizes, window_fits, words,
+    ActivationRange, ActivationRangeI16, Attrs, Fused, Input, MAX_AVERAGED, MAX_AVERAGED_I16, OUTPUT, OpFault, OpInfo,
+    Operands, RowAccess, Spec, Work, activation, activation_i16, attrs_of, bits, overlap, range, sizes, window_fits,
+    words,
 };
 use crate::{DType, Value};
 use tealight_types::Window2d;
@@ -65,16 +66,82 @@ impl Pool2d {
         tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.quantized(0));
         let output = tri!(operands.quantized_output());
-        let (height, width) = (input.shape.dim(1) as u64, input.shape.dim(2) as u64);
-        // A negative size is refused below.
-        let taps = min(self.window[0] as u64, height).saturating_mul(min(self.window[1] as u64, width));
-        ensure!(taps <= MAX_AVERAGED as u64, OpFault::Attribute { index: 0 });
+        ensure!(taps(&input, self.window) <= MAX_AVERAGED as u64, OpFault::Attribute { index: 0 });
         pool_work(&input, &output, self.window, self.stride, self.pad)
     }
 }
 
+/// The number of taps of a window that can lie inside the input. A negative size of the window, which is refused
+/// elsewhere, counts as a large one.
+const fn taps(input: &Value, window: [i32; 2]) -> u64 {
+    let (height, width) = (input.shape.dim(1) as u64, input.shape.dim(2) as u64);
+    min(window[0] as u64, height).saturating_mul(min(window[1] as u64, width))
+}
+
 const fn min(a: u64, b: u64) -> u64 {
     if a < b { a } else { b }
+}
+
+/// Attributes of average and maximum pooling of int16 activations. Taps outside the input do not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool2dI16 {
+    /// Height and width of the window (at least 1).
+    pub window: [i32; 2],
+    /// Rows and columns from one output to the next (at least 1).
+    pub stride: [i32; 2],
+    /// Padding: rows above and columns to the left of the input where the first window starts.
+    pub pad: [i32; 2],
+    /// The range of the output (the fused activation).
+    pub activation: ActivationRangeI16,
+}
+
+impl OpInfo for Pool2dI16 {
+    const INPUTS: &'static [Input] = &[Input::ACTIVATION];
+    const FUSED: Fused = Fused::Int16(6);
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec {
+        inputs: "h NHWC",
+        attributes: "window h, w; stride h, w; pad top, left; act16",
+        rows: "N·OH",
+        cost: "as AvgPool2d",
+    };
+}
+
+without_blocks!(Pool2dI16);
+
+impl Pool2dI16 {
+    pub(super) const fn row_access(&self, input: &Value, _: &Operands, k: usize) -> Option<RowAccess> {
+        match k {
+            0 => overlap::windows(input, self.stride[0], self.pad[0], self.window[0].unsigned_abs() as u64),
+            _ => None,
+        }
+    }
+}
+
+impl Pool2dI16 {
+    /// The window over the image; for checked attributes.
+    #[inline]
+    pub const fn window2d(&self) -> Window2d {
+        Window2d { kernel: sizes(self.window), stride: sizes(self.stride), dilation: [1, 1], pad: sizes(self.pad) }
+    }
+
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        let activation = tri!(activation_i16::<CHECK>(attrs, 6));
+        Ok(Self { window: words(attrs, 0), stride: words(attrs, 2), pad: words(attrs, 4), activation })
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        let (w, s, p, a) = (self.window, self.stride, self.pad, self.activation.bounds());
+        attrs_of(&[w[0], w[1], s[0], s[1], p[0], p[1], a[0], a[1]])
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        tri!(operands.count_is(Self::INPUTS.len()));
+        let input = tri!(operands.quantized_as(0, DType::I16));
+        let output = tri!(operands.quantized_output_as(DType::I16));
+        ensure!(taps(&input, self.window) <= MAX_AVERAGED_I16 as u64, OpFault::Attribute { index: 0 });
+        pool_work(&input, &output, self.window, self.stride, self.pad)
+    }
 }
 
 /// Attributes of average and maximum pooling in f32. Taps outside the input do not count.

@@ -45,7 +45,7 @@ impl Prelu {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(check_broadcast(operands));
+        tri!(check_broadcast(operands, DType::I8));
         broadcast_work(operands, 16)
     }
 }

@@ -1,15 +1,20 @@
 //! Element-wise operators.
 
-use super::{BYTES, Builder, DefaultDims, F32, I8, Proposal, small};
+use super::{BYTES, Builder, DefaultDims, F32, I8, I16, Proposal, small};
 use tealight_format::ops::{
-    AddSub, BinaryF32, Dequantize, Function, Lookup, Mul, Prelu, PreluF32, Quantize, UnaryF32, UnaryFunction,
+    ActivationRangeI16, AddSub, AddSubI16, BinaryF32, Dequantize, DequantizeI16, Function, Lookup, Mul, MulI16, Prelu,
+    PreluF32, Quantize, QuantizeI16, RequantizeI16, SigmoidI16, UnaryF32, UnaryFunction,
 };
 use tealight_format::{DType, OpCode, Operator, Shape};
 
 impl Builder<'_, '_> {
     /// A binary operator with broadcasting.
     pub(super) fn binary(&mut self, code: OpCode, defaults: &DefaultDims) -> Proposal {
-        let kinds = if matches!(code, OpCode::Add | OpCode::Sub | OpCode::Mul) { I8 } else { F32 };
+        let kinds = match code {
+            OpCode::Add | OpCode::Sub | OpCode::Mul => I8,
+            OpCode::AddI16 | OpCode::SubI16 | OpCode::MulI16 => I16,
+            _ => F32,
+        };
         let a = self.operand(kinds, small, &defaults.dims);
         let mut out = self.get(a).shape.dims().to_vec();
         let mut other = out.clone();
@@ -29,6 +34,16 @@ impl Builder<'_, '_> {
         let f32_attrs = BinaryF32 { activation: self.f32_activation() };
         let operator = if code == OpCode::Mul {
             Operator::Mul(Mul { output: self.multiplier(), activation })
+        } else if kinds == I16 {
+            let (mut a, mut b, mut output) = (self.multiplier(), self.multiplier(), self.multiplier());
+            let activation = self.activation_i16();
+            if code == OpCode::MulI16 {
+                Operator::MulI16(MulI16 { output, activation })
+            } else {
+                (a.shift, b.shift, output.shift) = (a.shift.min(0), b.shift.min(0), output.shift.min(0));
+                let attrs = AddSubI16 { a, b, output, activation };
+                if code == OpCode::AddI16 { Operator::AddI16(attrs) } else { Operator::SubI16(attrs) }
+            }
         } else if kinds == F32 {
             match code {
                 OpCode::AddF32 => Operator::AddF32(f32_attrs),
@@ -91,6 +106,46 @@ impl Builder<'_, '_> {
         let attrs = Lookup { function: Function::from_code(self.choose.between(0, 7)).unwrap() };
         let dtype = self.choose.pick(BYTES);
         Proposal::new(Operator::Lookup(attrs), vec![Some(x), Some(table)], dtype, self.get(x).shape.dims().to_vec())
+    }
+
+    /// Between int16 and int16 or int8.
+    pub(super) fn requantize_i16(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(&[DType::I16, DType::I8], small, &defaults.dims);
+        let to_i8 = self.get(x).dtype == DType::I16 && self.choose.one_in(2);
+        let positive = self.multiplier();
+        let negative = if self.choose.one_in(2) { positive } else { self.multiplier() };
+        let activation = if to_i8 {
+            let [min, max] = self.activation().bounds().map(|bound| bound as i16);
+            ActivationRangeI16::new(min, max).unwrap_or(ActivationRangeI16::FULL)
+        } else {
+            self.activation_i16()
+        };
+        let attrs = RequantizeI16 { positive, negative, activation };
+        let dtype = if to_i8 { DType::I8 } else { DType::I16 };
+        Proposal::new(Operator::RequantizeI16(attrs), vec![Some(x)], dtype, self.get(x).shape.dims().to_vec())
+    }
+
+    /// The logistic function or the hyperbolic tangent of int16 values, with any table.
+    pub(super) fn sigmoid_i16(&mut self, code: OpCode, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(I16, small, &defaults.dims);
+        let table = self.constant(DType::I16, &[SigmoidI16::TABLE]);
+        let attrs = SigmoidI16 { multiplier: self.choose.between(0, 32_767), shift: self.choose.between(0, 31) };
+        let operator = if code == OpCode::TanhI16 { Operator::TanhI16(attrs) } else { Operator::LogisticI16(attrs) };
+        Proposal::new(operator, vec![Some(x), Some(table)], DType::I16, self.get(x).shape.dims().to_vec())
+    }
+
+    /// From f32 to int16.
+    pub(super) fn quantize_i16(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(F32, small, &defaults.dims);
+        let operator = Operator::QuantizeI16(QuantizeI16);
+        Proposal::new(operator, vec![Some(x)], DType::I16, self.get(x).shape.dims().to_vec())
+    }
+
+    /// From int16 to f32.
+    pub(super) fn dequantize_i16(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(I16, small, &defaults.dims);
+        let operator = Operator::DequantizeI16(DequantizeI16);
+        Proposal::new(operator, vec![Some(x)], DType::F32, self.get(x).shape.dims().to_vec())
     }
 
     /// From f32 to 8 bits.

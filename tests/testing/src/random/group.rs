@@ -17,6 +17,11 @@ pub(super) const IMAGE_CODES: &[OpCode] = &[
     OpCode::MaxPool2dF32,
     OpCode::AddF32,
     OpCode::UnaryF32,
+    OpCode::Conv2dI16,
+    OpCode::DepthwiseConv2dI16,
+    OpCode::MaxPool2dI16,
+    OpCode::AddI16,
+    OpCode::RequantizeI16,
 ];
 
 impl Builder<'_, '_> {

@@ -21,13 +21,14 @@ pub use choices::Choices;
 
 use crate::build::{Parts, value};
 use damage::{break_operator, break_value};
-use tealight_format::ops::{ActivationRange, Multiplier};
+use tealight_format::ops::{ActivationRange, ActivationRangeI16, Multiplier};
 use tealight_format::{DType, Group, Kind, Op, OpCode, Operands, Operator, Place, Shape, Value, Work, align16};
 
 /// Types of operands.
 const I8: &[DType] = &[DType::I8];
 const BYTES: &[DType] = &[DType::I8, DType::U8];
 const ALL: &[DType] = &[DType::I8, DType::U8, DType::I16, DType::I32, DType::F32];
+const I16: &[DType] = &[DType::I16];
 const F32: &[DType] = &[DType::F32];
 
 /// Default dimensions of operands.
@@ -223,6 +224,9 @@ impl Builder<'_, '_> {
         if v.dtype.is_8_bit() {
             v.quantization.scale = self.choose.pick(&[1.0, 0.5, 0.007, 1e-30, 1e30]);
             v.quantization.zero_point = i32::from(self.choose.byte()) - if v.dtype == DType::I8 { 128 } else { 0 };
+        } else if v.dtype == DType::I16 {
+            v.quantization.scale = self.choose.pick(&[1.0, 0.5, 0.007, 1e-30, 1e30]);
+            v.quantization.zero_point = i32::from(self.choose.one_in(32));
         }
         v
     }
@@ -293,6 +297,12 @@ impl Builder<'_, '_> {
         narrow.unwrap_or(ActivationRange::FULL)
     }
 
+    fn activation_i16(&mut self) -> ActivationRangeI16 {
+        let (a, b) = (self.choose.between(-32_768, 32_767) as i16, self.choose.between(-32_768, 32_767) as i16);
+        let narrow = ActivationRangeI16::new(a.min(b), a.max(b)).filter(|_| self.choose.one_in(3));
+        narrow.unwrap_or(ActivationRangeI16::FULL)
+    }
+
     fn f32_activation(&mut self) -> [f32; 2] {
         match self.choose.below(4) {
             0 => [0.0, f32::INFINITY],
@@ -353,6 +363,28 @@ impl Builder<'_, '_> {
         table
     }
 
+    /// The channels of an int16 layer, with biases of 32 or of 64 bits.
+    fn channels_i16(&mut self, count: u32) -> Ref {
+        if self.choose.one_in(3) {
+            return self.channels(count);
+        }
+        let mut bytes = Vec::new();
+        for _ in 0..count {
+            let odd = self.choose.one_in(8);
+            let high = if odd { self.choose.odd() } else { self.choose.between(-1, 0) };
+            let Multiplier { multiplier, shift } = self.multiplier();
+            let shift = if self.choose.one_in(64) { shift } else { shift.min(7) };
+            for word in [self.choose.odd(), high, multiplier, shift] {
+                bytes.extend(word.to_le_bytes());
+            }
+        }
+        let table = self.constant_of(DType::I32, &[count, 4], bytes);
+        if let Some(last) = self.constants.last_mut() {
+            last.kind = Kind::WideChannels;
+        }
+        table
+    }
+
     /// Along one axis: stride, dilation, pad and the output's size.
     fn window(&mut self, input: u32, size: u32, dilated: bool) -> ([i32; 3], u32) {
         let stride = if self.choose.one_in(16) { self.choose.odd().max(1) } else { self.choose.between(1, 3) };
@@ -373,15 +405,22 @@ impl Builder<'_, '_> {
     fn step(&mut self, code: OpCode) {
         let defaults = DefaultDims { dims: self.any_dims(), image: self.image() };
         let Proposal { operator, inputs, dtype, out } = match code {
-            OpCode::Conv2d | OpCode::DepthwiseConv2d | OpCode::Conv2dF32 | OpCode::DepthwiseConv2dF32 => {
-                self.conv(code, &defaults)
-            }
+            OpCode::Conv2d
+            | OpCode::DepthwiseConv2d
+            | OpCode::Conv2dF32
+            | OpCode::DepthwiseConv2dF32
+            | OpCode::Conv2dI16
+            | OpCode::DepthwiseConv2dI16 => self.conv(code, &defaults),
             OpCode::FullyConnected => self.fully_connected(&defaults),
+            OpCode::FullyConnectedI16 => self.fully_connected_i16(&defaults),
             OpCode::FullyConnectedF32 => self.fully_connected_f32(&defaults),
             OpCode::FullyConnectedBlock => self.fully_connected_block(),
-            OpCode::AvgPool2d | OpCode::MaxPool2d | OpCode::AvgPool2dF32 | OpCode::MaxPool2dF32 => {
-                self.pool(code, &defaults)
-            }
+            OpCode::AvgPool2d
+            | OpCode::MaxPool2d
+            | OpCode::AvgPool2dF32
+            | OpCode::MaxPool2dF32
+            | OpCode::AvgPool2dI16
+            | OpCode::MaxPool2dI16 => self.pool(code, &defaults),
             OpCode::ConvTranspose2dF32 => self.conv_transpose(&defaults),
             OpCode::LstmF32 | OpCode::GruF32 => self.recurrent(code, &defaults),
             OpCode::Add
@@ -392,7 +431,10 @@ impl Builder<'_, '_> {
             | OpCode::MulF32
             | OpCode::DivF32
             | OpCode::MinimumF32
-            | OpCode::MaximumF32 => self.binary(code, &defaults),
+            | OpCode::MaximumF32
+            | OpCode::AddI16
+            | OpCode::SubI16
+            | OpCode::MulI16 => self.binary(code, &defaults),
             OpCode::Prelu | OpCode::PreluF32 => self.prelu(code, &defaults),
             OpCode::SoftmaxF32 => self.softmax_f32(&defaults),
             OpCode::UnaryF32 => self.unary(&defaults),
@@ -405,7 +447,12 @@ impl Builder<'_, '_> {
             OpCode::Softmax => self.softmax(&defaults),
             OpCode::Lookup => self.lookup(&defaults),
             OpCode::Pad => self.pad(&defaults),
-            OpCode::Mean | OpCode::MeanF32 => self.mean(code, &defaults),
+            OpCode::SoftmaxI16 => self.softmax_i16(&defaults),
+            OpCode::RequantizeI16 => self.requantize_i16(&defaults),
+            OpCode::LogisticI16 | OpCode::TanhI16 => self.sigmoid_i16(code, &defaults),
+            OpCode::QuantizeI16 => self.quantize_i16(&defaults),
+            OpCode::DequantizeI16 => self.dequantize_i16(&defaults),
+            OpCode::Mean | OpCode::MeanF32 | OpCode::MeanI16 => self.mean(code, &defaults),
             OpCode::ArgMinMax | OpCode::ArgMinMaxF32 => self.arg_min_max(code, &defaults),
             OpCode::TopK | OpCode::TopKF32 => self.top_k(code, &defaults),
             OpCode::DetectionsF32 => self.detections(),

@@ -1,7 +1,9 @@
 //! Dense layers and products of matrices.
 
-use super::{Builder, DefaultDims, F32, I8, Proposal, small};
-use tealight_format::ops::{BatchMatMulF32, BlockType, FullyConnected, FullyConnectedBlock, FullyConnectedF32};
+use super::{Builder, DefaultDims, F32, I8, I16, Proposal, small};
+use tealight_format::ops::{
+    BatchMatMulF32, BlockType, FullyConnected, FullyConnectedBlock, FullyConnectedF32, FullyConnectedI16,
+};
 use tealight_format::{DType, Operator, Shape, Value};
 
 impl Builder<'_, '_> {
@@ -24,6 +26,20 @@ impl Builder<'_, '_> {
             DType::I8,
             vec![len / depth, units],
         )
+    }
+
+    /// A dense layer of int16 activations.
+    pub(super) fn fully_connected_i16(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(I16, small, &defaults.dims);
+        let len = self.get(x).len / 2;
+        let divisors: Vec<u32> = (1..=len.min(128)).filter(|d| len.is_multiple_of(*d)).collect();
+        let depth = self.choose.pick(&divisors);
+        let units = self.size(9);
+        let attrs = FullyConnectedI16 { activation: self.activation_i16() };
+        let w = self.constant(DType::I8, &[units, depth]);
+        let c = self.channels_i16(units);
+        let inputs = vec![Some(x), Some(w), Some(c)];
+        Proposal::new(Operator::FullyConnectedI16(attrs), inputs, DType::I16, vec![len / depth, units])
     }
 
     /// A dense layer in f32.

@@ -1,8 +1,9 @@
 //! What is computed over whole rows.
 
-use super::{Builder, DefaultDims, F32, I8, Proposal, small};
+use super::{Builder, DefaultDims, F32, I8, I16, Proposal, small};
 use tealight_format::ops::{
-    ArgMinMax, ArgMinMaxF32, DetectionsF32, LayerNormF32, Mean, MeanF32, RmsNormF32, Softmax, SoftmaxF32, TopK, TopKF32,
+    ArgMinMax, ArgMinMaxF32, DetectionsF32, LayerNormF32, Mean, MeanF32, MeanI16, RmsNormF32, Softmax, SoftmaxF32,
+    SoftmaxI16, TopK, TopKF32,
 };
 use tealight_format::{DType, OpCode, Operator};
 
@@ -18,6 +19,14 @@ impl Builder<'_, '_> {
             diff_min: -self.choose.between(0, 255),
         };
         Proposal::new(Operator::Softmax(attrs), vec![Some(x)], DType::I8, self.get(x).shape.dims().to_vec())
+    }
+
+    /// An int16 softmax, with any tables.
+    pub(super) fn softmax_i16(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(I16, small, &defaults.dims);
+        let table = self.constant(DType::I16, &[SoftmaxI16::TABLE]);
+        let operator = Operator::SoftmaxI16(SoftmaxI16 { input: self.multiplier() });
+        Proposal::new(operator, vec![Some(x), Some(table)], DType::I16, self.get(x).shape.dims().to_vec())
     }
 
     /// A softmax in f32.
@@ -44,7 +53,11 @@ impl Builder<'_, '_> {
 
     /// A mean over any dimensions.
     pub(super) fn mean(&mut self, code: OpCode, defaults: &DefaultDims) -> Proposal {
-        let kinds = if code == OpCode::Mean { I8 } else { F32 };
+        let kinds = match code {
+            OpCode::Mean => I8,
+            OpCode::MeanI16 => I16,
+            _ => F32,
+        };
         let x = self.operand(kinds, small, &defaults.dims);
         let s = self.get(x).shape;
         let reduced = self.choose.below(1 << s.rank()) as i32;
@@ -57,10 +70,10 @@ impl Builder<'_, '_> {
                 _ => {}
             }
         }
-        let operator = if code == OpCode::Mean {
-            Operator::Mean(Mean { reduced, output: self.multiplier() })
-        } else {
-            Operator::MeanF32(MeanF32 { reduced })
+        let operator = match code {
+            OpCode::Mean => Operator::Mean(Mean { reduced, output: self.multiplier() }),
+            OpCode::MeanI16 => Operator::MeanI16(MeanI16(Mean { reduced, output: self.multiplier() })),
+            _ => Operator::MeanF32(MeanF32 { reduced }),
         };
         Proposal::new(operator, vec![Some(x)], kinds[0], out)
     }

@@ -23,6 +23,7 @@ OUT = ROOT / "golden" / "ops"
 NUMPY = {
     schema.TensorType.FLOAT32: np.float32,
     schema.TensorType.INT32: np.int32,
+    schema.TensorType.INT16: np.int16,
     schema.TensorType.UINT8: np.uint8,
     schema.TensorType.INT8: np.int8,
     schema.TensorType.BOOL: np.bool_,

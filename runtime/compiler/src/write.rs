@@ -2,7 +2,7 @@
 
 use crate::diag::{CompileError, Result};
 use crate::ir::graph::{Bytes, Content, Graph, Node, NodeOp, Tensor, TensorId};
-use crate::lower::{channels_input, operands, value_of};
+use crate::lower::{channel_kind, channels_input, operands, value_of};
 use crate::names::Names;
 use crate::options::Options;
 use crate::plan::{MemoryPlan, strip};
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use tealight_format::{
-    DType, Group, Kind, MAX_HEADER, Model, NONE, Op as PlanOp, OpSet, Place, PlanHeader, Shape, Value, Work, align16,
+    DType, Group, MAX_HEADER, Model, NONE, Op as PlanOp, OpSet, Place, PlanHeader, Shape, Value, Work, align16,
 };
 
 /// Name and version of this compiler, as written to `generator`.
@@ -172,7 +172,8 @@ impl Writer<'_> {
                         };
                         self.index.insert(id, at);
                         if channels == Some(k) {
-                            self.constants[at].value.kind = Kind::Channels;
+                            let value = &mut self.constants[at].value;
+                            value.kind = channel_kind(&value.shape);
                         }
                     }
                     Content::State(Some(bytes)) if !self.inits.contains_key(&base) => {

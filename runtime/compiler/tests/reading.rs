@@ -411,18 +411,18 @@ fn everything_that_is_not_supported_is_listed_at_once() {
     let int16 = net.input(tflite::I16, &[1, 4], q(0.5, 0));
     for _ in 0..2 {
         let y = net.output(tflite::I16, &[1, 4], q(0.5, 0));
-        net.op(19, &[int16], &[y], None);
+        net.op(111, &[int16], &[y], None);
     }
     net.outputs.push(x);
     let error = compile_tflite(&net.bytes(), &Options::default()).unwrap_err();
     let CompileError::Unsupported(all) = &error else { panic!("{error}") };
     let found: Vec<_> = all.findings.iter().map(|finding| (finding.what.as_str(), finding.count)).collect();
-    assert_eq!(found, [("SEGMENT_SUM", 3), ("SCATTER_ND", 1), ("RELU of int16 instead of int8", 2)]);
+    assert_eq!(found, [("SEGMENT_SUM", 3), ("SCATTER_ND", 1), ("ELU of int16 instead of int8", 2)]);
     assert_eq!(all.findings[1].first, Site::Node { node: 3, operator: "SCATTER_ND".into() });
     let words = error.to_string();
     assert!(
         words.starts_with(
-            "6 nodes cannot be compiled: SEGMENT_SUM (3 times, first at node 0), SCATTER_ND (node 3), RELU of int16"
+            "6 nodes cannot be compiled: SEGMENT_SUM (3 times, first at node 0), SCATTER_ND (node 3), ELU of int16"
         ),
         "{words}"
     );

@@ -32,6 +32,7 @@ for _module in (
     "variables",
     "chains",
     "multipliers",
+    "int16",
     "float",
 ):
     import_module(f"{__name__}.{_module}")

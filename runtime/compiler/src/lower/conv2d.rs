@@ -113,6 +113,34 @@ impl Lowering<'_> {
         let (input, weights) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?);
         let output = self.graph.output(node)?;
         let Quantization { scale: input_scale, zero_point: input_zero } = self.int8(node, input)?;
+        let scales = self.weight_scales(node, outputs, axis, weights_zero_point)?;
+        let mut biases = self.biases(node, outputs)?;
+        if matches!(node.op, NodeOp::Ir(Op::FullyConnected(_))) {
+            biases = self.dense_biases(node, biases)?;
+        } else {
+            self.note_bias_scale(node, f64::from(input_scale), &scales)?;
+        }
+        for (bias, sum) in biases.iter_mut().zip(self.sums(weights, outputs, layout, weights_zero_point).iter()) {
+            *bias = bias.wrapping_sub(input_zero.wrapping_mul(*sum));
+        }
+        let mut factors = Vec::with_capacity(outputs);
+        for scale in scales {
+            let factor = self.over_scale_of(node, self.product(input_scale, scale), output)?;
+            factors.push(self.factor(node, factor)?);
+        }
+        self.add_channels(weights, &biases, &factors)
+    }
+
+    /// Returns the scales of int8 weights, one for each of `outputs` output channels along `axis`, after checking that
+    /// all zero points are the one given.
+    pub(super) fn weight_scales(
+        &self,
+        node: &Node,
+        outputs: usize,
+        axis: usize,
+        weights_zero_point: i32,
+    ) -> Result<Vec<f32>> {
+        let weights = self.graph.input(node, 1)?;
         let dtype = if self.tensor(weights).dtype == ElementType::I4 { ElementType::I4 } else { ElementType::I8 };
         if self.constant(node, 1, dtype)?.len() < outputs {
             return Err(self.graph.invalid(node, "it has no weights"));
@@ -135,21 +163,7 @@ impl Lowering<'_> {
             let what = format!("its weights `{}` have zero point {other}; accepted: 0", self.tensor(weights).name);
             return Err(self.graph.invalid(node, what));
         }
-        let mut biases = self.biases(node, outputs)?;
-        if matches!(node.op, NodeOp::Ir(Op::FullyConnected(_))) {
-            biases = self.dense_biases(node, biases)?;
-        } else {
-            self.note_bias_scale(node, &scales)?;
-        }
-        for (bias, sum) in biases.iter_mut().zip(self.sums(weights, outputs, layout, weights_zero_point).iter()) {
-            *bias = bias.wrapping_sub(input_zero.wrapping_mul(*sum));
-        }
-        let mut factors = Vec::with_capacity(outputs);
-        for scale in scales {
-            let factor = self.over_scale_of(node, self.product(input_scale, scale), output)?;
-            factors.push(self.factor(node, factor)?);
-        }
-        self.add_channels(weights, &biases, &factors)
+        Ok(scales)
     }
 
     /// Returns the sum of the weights of each of `outputs` channels, each weight less the zero point, modulo 2^32.
@@ -216,9 +230,8 @@ impl Lowering<'_> {
     }
 
     /// Adds a note if a bias that is added unchanged, as in TensorFlow Lite Micro, has another scale than its sums.
-    fn note_bias_scale(&mut self, node: &Node, weights: &[f32]) -> Result<()> {
+    pub(super) fn note_bias_scale(&mut self, node: &Node, input: f64, weights: &[f32]) -> Result<()> {
         const TOLERANCE: f64 = 0.01;
-        let input = f64::from(self.int8(node, self.graph.input(node, 0)?)?.scale);
         let Some(bias) = node.inputs.get(2).copied().flatten() else { return Ok(()) };
         let Tensor { name, quantization: Some(quantization), .. } = self.tensor(bias) else { return Ok(()) };
         let scales = quantization.scales.iter().cycle();

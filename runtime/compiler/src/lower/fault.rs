@@ -60,17 +60,15 @@ fn operand_is_constant(graph: &Graph, node: &Node, at: u8) -> bool {
 fn attribute(operator: &Operator, index: u8) -> &'static str {
     use Operator as O;
     match (operator, index) {
-        (O::Conv2d(_) | O::DepthwiseConv2d(_) | O::Conv2dF32(_) | O::DepthwiseConv2dF32(_), 0..=5) => {
-            "window (stride, dilation, padding)"
-        }
-        (O::AvgPool2d(_) | O::MaxPool2d(_) | O::AvgPool2dF32(_) | O::MaxPool2dF32(_), 0..=5) => {
-            "window (size, stride, padding)"
-        }
+        (O::Conv2d(_) | O::DepthwiseConv2d(_) | O::Conv2dF32(_) | O::DepthwiseConv2dF32(_), 0..=5)
+        | (O::Conv2dI16(_) | O::DepthwiseConv2dI16(_), 0..=5) => "window (stride, dilation, padding)",
+        (O::AvgPool2d(_) | O::MaxPool2d(_) | O::AvgPool2dF32(_) | O::MaxPool2dF32(_), 0..=5)
+        | (O::AvgPool2dI16(_) | O::MaxPool2dI16(_), 0..=5) => "window (size, stride, padding)",
         (O::ConvTranspose2dF32(_), 0..=5) => "window (stride, padding)",
         (O::Add(_) | O::Sub(_), 0..=6) | (O::Mul(_), 0..=1) => "quantization (the factors between its scales)",
         (O::Transpose(_), _) => "permutation",
         (O::Concat(_) | O::ArgMinMax(_) | O::ArgMinMaxF32(_), _) => "axis",
-        (O::Mean(_) | O::MeanF32(_), 0) => "list of axes",
+        (O::Mean(_) | O::MeanI16(_) | O::MeanF32(_), 0) => "list of axes",
         (O::Mean(_), _) => "quantization (the factors between its scales)",
         (O::Pad(_), _) => "padding",
         (O::StridedSlice(_), _) => "slice (begin, size, stride)",

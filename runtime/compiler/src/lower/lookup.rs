@@ -88,6 +88,13 @@ impl Lowering<'_> {
     /// Converts float to 8 bits, or 8 bits to another quantization or 8-bit type, as TensorFlow Lite Micro computes it.
     pub(super) fn quantize(&mut self, node: &Node) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
+        match [self.tensor(input).dtype, self.tensor(output).dtype] {
+            [ElementType::F32, ElementType::I16] => return self.quantize_to_i16(node),
+            [ElementType::I16, ElementType::I16 | ElementType::I8] | [ElementType::I8, ElementType::I16] => {
+                return self.convert_i16(node);
+            }
+            _ => {}
+        }
         self.quantization(node, output)?;
         if self.tensor(input).dtype == ElementType::F32 {
             self.emit(node, Operator::Quantize(Quantize), &[Some(input)], output);
@@ -165,6 +172,9 @@ impl Lowering<'_> {
 
     pub(super) fn dequantize(&mut self, node: &Node) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
+        if self.tensor(input).dtype == ElementType::I16 {
+            return self.dequantize_i16(node);
+        }
         let Quantization { scale, zero_point } = self.quantization(node, input)?;
         if self.tensor(output).dtype != ElementType::F32 {
             return Err(self.type_error(node, output, "float32"));

@@ -11,9 +11,7 @@ impl Lowering<'_> {
     pub(super) fn mean(&mut self, node: &Node) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
         let scale = f64::from(self.int8(node, input)?.scale);
-        let reduced = self.reduced_dimensions(node, input)?;
-        let dims = self.tensor(input).shape.iter().enumerate();
-        let count = count_of(dims.filter(|(i, _)| reduced >> i & 1 == 1).map(|(_, dim)| dim));
+        let (reduced, count) = self.reduced_and_count(node, input)?;
         if count > MAX_AVERAGED as usize {
             return Err(self
                 .graph
@@ -30,6 +28,13 @@ impl Lowering<'_> {
         let reduced = self.reduced_dimensions(node, input)?;
         self.emit(node, Operator::MeanF32(MeanF32 { reduced }), &[Some(input)], output);
         Ok(())
+    }
+
+    /// Returns the mask of the dimensions that input 1 of `node` lists, and the number of elements of one mean.
+    pub(super) fn reduced_and_count(&self, node: &Node, input: TensorId) -> Result<(i32, usize)> {
+        let reduced = self.reduced_dimensions(node, input)?;
+        let dims = self.tensor(input).shape.iter().enumerate();
+        Ok((reduced, count_of(dims.filter(|(i, _)| reduced >> i & 1 == 1).map(|(_, dim)| dim))))
     }
 
     /// Returns the mask of the dimensions that input 1 of `node` lists.

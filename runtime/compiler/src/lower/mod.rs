@@ -15,6 +15,7 @@ mod extremum;
 mod fault;
 mod float;
 mod fully_connected;
+mod int16;
 mod lookup;
 mod mean;
 pub(crate) mod movement;
@@ -51,13 +52,24 @@ pub(crate) enum Row<'a> {
         /// For any other.
         int8: Form<'a>,
     },
+    /// A form for f32 tensors, one for int8 tensors, and one for int16 tensors.
+    All {
+        /// For a first input of type f32.
+        f32: Form<'a>,
+        /// For a first input of type int16.
+        int16: Form<'a>,
+        /// For any other.
+        int8: Form<'a>,
+    },
     /// For f32 tensors only.
     F32(Form<'a>),
     /// For int8 tensors only.
     Int8(Form<'a>),
-    /// For f32 and int8 tensors: it moves elements, or converts between types and scales.
+    /// For f32 and int8 tensors: it computes both in one way.
     Any(Form<'a>),
-    /// For f32 and int8 tensors: its output is a view of its input. The pass `elide` has removed it.
+    /// For tensors of any type: it moves elements, or converts between types and scales.
+    AnyType(Form<'a>),
+    /// For tensors of any type: its output is a view of its input. The pass `elide` has removed it.
     View,
     /// For f32 tensors: the pass `expand` has replaced it by other operators, unless its operands are others than these.
     Expanded(&'static str),
@@ -80,40 +92,69 @@ pub(crate) enum Row<'a> {
 pub(crate) fn row(op: &Op) -> Row<'_> {
     use tealight_format::ops::UnaryFunction as F;
     match *op {
-        Op::Add(act) => {
-            both(move |l, n| l.binary_f32(n, act, Operator::AddF32), move |l, n| l.add_sub(n, act, Operator::Add))
-        }
-        Op::Sub(act) => {
-            both(move |l, n| l.binary_f32(n, act, Operator::SubF32), move |l, n| l.add_sub(n, act, Operator::Sub))
-        }
-        Op::Mul(act) => both(move |l, n| l.binary_f32(n, act, Operator::MulF32), move |l, n| l.mul(n, act)),
-        Op::AvgPool2d(ref window) => {
-            both(|l, n| l.pool_f32(n, window, Operator::AvgPool2dF32), |l, n| l.pool(n, window, Operator::AvgPool2d))
-        }
-        Op::MaxPool2d(ref window) => {
-            both(|l, n| l.pool_f32(n, window, Operator::MaxPool2dF32), |l, n| l.pool(n, window, Operator::MaxPool2d))
-        }
-        Op::Conv2d(ref window) => both(|l, n| l.conv2d_f32(n, window, Operator::Conv2dF32), |l, n| l.conv2d(n, window)),
-        Op::DepthwiseConv2d(ref window) => both(
+        Op::Add(act) => all(
+            move |l, n| l.binary_f32(n, act, Operator::AddF32),
+            move |l, n| l.add_sub(n, act, Operator::Add),
+            move |l, n| l.sum_i16(n, act, Operator::AddI16),
+        ),
+        Op::Sub(act) => all(
+            move |l, n| l.binary_f32(n, act, Operator::SubF32),
+            move |l, n| l.add_sub(n, act, Operator::Sub),
+            move |l, n| l.sum_i16(n, act, Operator::SubI16),
+        ),
+        Op::Mul(act) => all(
+            move |l, n| l.binary_f32(n, act, Operator::MulF32),
+            move |l, n| l.mul(n, act),
+            move |l, n| l.mul_i16(n, act),
+        ),
+        Op::AvgPool2d(ref window) => all(
+            |l, n| l.pool_f32(n, window, Operator::AvgPool2dF32),
+            |l, n| l.pool(n, window, Operator::AvgPool2d),
+            |l, n| l.pool_i16(n, window, Operator::AvgPool2dI16),
+        ),
+        Op::MaxPool2d(ref window) => all(
+            |l, n| l.pool_f32(n, window, Operator::MaxPool2dF32),
+            |l, n| l.pool(n, window, Operator::MaxPool2d),
+            |l, n| l.pool_i16(n, window, Operator::MaxPool2dI16),
+        ),
+        Op::Conv2d(ref window) => all(
+            |l, n| l.conv2d_f32(n, window, Operator::Conv2dF32),
+            |l, n| l.conv2d(n, window),
+            |l, n| l.conv2d_i16(n, window),
+        ),
+        Op::DepthwiseConv2d(ref window) => all(
             |l, n| l.conv2d_f32(n, window, |conv| Operator::DepthwiseConv2dF32(DepthwiseConv2dF32(conv))),
             |l, n| l.depthwise_conv2d(n, window),
+            |l, n| l.depthwise_conv2d_i16(n, window),
         ),
-        Op::FullyConnected(act) => {
-            both(move |l, n| l.fully_connected_f32(n, act), move |l, n| l.fully_connected(n, act))
+        Op::FullyConnected(act) => all(
+            move |l, n| l.fully_connected_f32(n, act),
+            move |l, n| l.fully_connected(n, act),
+            move |l, n| l.fully_connected_i16(n, act),
+        ),
+        Op::Softmax { beta } => {
+            all(move |l, n| l.softmax_f32(n, beta), move |l, n| l.softmax(n, beta), move |l, n| l.softmax_i16(n, beta))
         }
-        Op::Softmax { beta } => both(move |l, n| l.softmax_f32(n, beta), move |l, n| l.softmax(n, beta)),
-        Op::Relu => both(|l, n| l.unary_f32(n, F::Clamp([0.0, f32::INFINITY])), |l, n| l.relu(n)),
+        Op::Relu => all(|l, n| l.unary_f32(n, F::Clamp([0.0, f32::INFINITY])), |l, n| l.relu(n), |l, n| l.relu_i16(n)),
         Op::Relu0To1 => both(|l, n| l.unary_f32(n, F::Clamp([0.0, 1.0])), |l, n| l.relu_0_to_1(n)),
-        Op::Relu6 => both(|l, n| l.unary_f32(n, F::Clamp([0.0, 6.0])), |l, n| l.relu6(n)),
-        Op::ReluN1To1 => both(|l, n| l.unary_f32(n, F::Clamp([-1.0, 1.0])), |l, n| l.relu_n1_to_1(n)),
-        Op::LeakyRelu { alpha } => {
-            both(move |l, n| l.unary_f32(n, F::LeakyRelu(alpha)), move |l, n| l.leaky_relu(n, alpha))
+        Op::Relu6 => {
+            all(|l, n| l.unary_f32(n, F::Clamp([0.0, 6.0])), |l, n| l.relu6(n), |l, n| l.clamp_i16(n, [0.0, 6.0]))
         }
+        Op::ReluN1To1 => all(
+            |l, n| l.unary_f32(n, F::Clamp([-1.0, 1.0])),
+            |l, n| l.relu_n1_to_1(n),
+            |l, n| l.clamp_i16(n, [-1.0, 1.0]),
+        ),
+        Op::LeakyRelu { alpha } => all(
+            move |l, n| l.unary_f32(n, F::LeakyRelu(alpha)),
+            move |l, n| l.leaky_relu(n, alpha),
+            move |l, n| l.leaky_relu_i16(n, alpha),
+        ),
         Op::Prelu => both(|l, n| l.prelu_f32(n), |l, n| l.prelu(n)),
         Op::HardSwish => both(|l, n| l.unary_f32(n, F::HardSwish), |l, n| l.hard_swish(n)),
-        Op::Logistic => both(|l, n| l.unary_f32(n, F::Logistic), |l, n| l.logistic(n)),
-        Op::Tanh => both(|l, n| l.unary_f32(n, F::Tanh), |l, n| l.tanh(n)),
-        Op::Mean => both(|l, n| l.mean_f32(n), |l, n| l.mean(n)),
+        Op::Logistic => all(|l, n| l.unary_f32(n, F::Logistic), |l, n| l.logistic(n), |l, n| l.logistic_i16(n)),
+        Op::Tanh => all(|l, n| l.unary_f32(n, F::Tanh), |l, n| l.tanh(n), |l, n| l.tanh_i16(n)),
+        Op::Mean => all(|l, n| l.mean_f32(n), |l, n| l.mean(n), |l, n| l.mean_i16(n)),
         Op::Div(act) => f32(move |l, n| l.binary_f32(n, act, Operator::DivF32)),
         Op::Minimum => both(|l, n| l.binary_f32(n, Activation::None, Operator::MinimumF32), |l, n| l.minimum(n)),
         Op::Maximum => both(|l, n| l.binary_f32(n, Activation::None, Operator::MaximumF32), |l, n| l.maximum(n)),
@@ -128,27 +169,27 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         Op::Detections(ref detections) => f32(|l, n| l.detections_f32(n, detections)),
         Op::BatchMatMul { transposed } => f32(move |l, n| l.batch_matmul_f32(n, transposed)),
         Op::TopK { smallest } => any(move |l, n| l.top_k(n, smallest)),
-        Op::DepthToSpace { block } => any(move |l, n| l.depth_to_space(n, block)),
-        Op::SpaceToBatch => any(|l, n| l.space_to_batch(n)),
-        Op::BatchToSpace => any(|l, n| l.batch_to_space(n)),
-        Op::SpaceToDepth { block } => any(move |l, n| l.space_to_depth(n, block)),
+        Op::DepthToSpace { block } => any_type(move |l, n| l.depth_to_space(n, block)),
+        Op::SpaceToBatch => any_type(|l, n| l.space_to_batch(n)),
+        Op::BatchToSpace => any_type(|l, n| l.batch_to_space(n)),
+        Op::SpaceToDepth { block } => any_type(move |l, n| l.space_to_depth(n, block)),
         Op::ConvTranspose2d(ref window) => any(|l, n| l.conv_transpose2d(n, window)),
         Op::Svdf { rank, .. } => int8(move |l, n| l.svdf(n, rank)),
-        Op::Quantize => any(|l, n| l.quantize(n)),
+        Op::Quantize => any_type(|l, n| l.quantize(n)),
         Op::Convert => any(|l, n| l.convert_codes(n)),
-        Op::Dequantize => any(|l, n| l.dequantize(n)),
-        Op::Concat { axis, activation } => any(move |l, n| l.concatenation(n, axis, activation)),
-        Op::Pack { axis } => any(move |l, n| l.pack(n, axis)),
-        Op::Pad | Op::PadWith => any(|l, n| l.pad(n, op)),
-        Op::Transpose => any(|l, n| l.transpose(n)),
+        Op::Dequantize => any_type(|l, n| l.dequantize(n)),
+        Op::Concat { axis, activation } => any_type(move |l, n| l.concatenation(n, axis, activation)),
+        Op::Pack { axis } => any_type(move |l, n| l.pack(n, axis)),
+        Op::Pad | Op::PadWith => any_type(|l, n| l.pad(n, op)),
+        Op::Transpose => any_type(|l, n| l.transpose(n)),
         Op::ResizeBilinear { align_corners, half_pixel_centers } => both(
             move |l, n| l.resize_bilinear_f32(n, align_corners, half_pixel_centers),
             move |l, n| l.resize_bilinear(n, align_corners, half_pixel_centers),
         ),
         Op::ResizeNearest { align_corners, half_pixel_centers } => {
-            any(move |l, n| l.resize_nearest(n, align_corners, half_pixel_centers))
+            any_type(move |l, n| l.resize_nearest(n, align_corners, half_pixel_centers))
         }
-        Op::StridedSlice(_) | Op::Slice | Op::Split | Op::SplitV | Op::Unpack { .. } => any(|l, n| l.slice(n, op)),
+        Op::StridedSlice(_) | Op::Slice | Op::Split | Op::SplitV | Op::Unpack { .. } => any_type(|l, n| l.slice(n, op)),
         Op::BroadcastArgs | Op::Cast | Op::Range | Op::Rank | Op::Shape | Op::Where | Op::ZerosLike => Row::Constant,
         Op::AddN
         | Op::Compare(_)
@@ -196,6 +237,18 @@ fn f32<'a>(form: impl Fn(&mut Lowering<'_>, &Node) -> Result<()> + 'a) -> Row<'a
 
 fn int8<'a>(form: impl Fn(&mut Lowering<'_>, &Node) -> Result<()> + 'a) -> Row<'a> {
     Row::Int8(Box::new(form))
+}
+
+fn all<'a>(
+    f32: impl Fn(&mut Lowering<'_>, &Node) -> Result<()> + 'a,
+    int8: impl Fn(&mut Lowering<'_>, &Node) -> Result<()> + 'a,
+    int16: impl Fn(&mut Lowering<'_>, &Node) -> Result<()> + 'a,
+) -> Row<'a> {
+    Row::All { f32: Box::new(f32), int8: Box::new(int8), int16: Box::new(int16) }
+}
+
+fn any_type<'a>(form: impl Fn(&mut Lowering<'_>, &Node) -> Result<()> + 'a) -> Row<'a> {
+    Row::AnyType(Box::new(form))
 }
 
 fn any<'a>(form: impl Fn(&mut Lowering<'_>, &Node) -> Result<()> + 'a) -> Row<'a> {
@@ -259,8 +312,14 @@ impl Lowering<'_> {
     /// Lowers `node` to the form that its row has for it.
     fn node(&mut self, node: &Node, op: &Op) -> Result<()> {
         match row(op) {
-            Row::Both { f32, .. } if self.of_f32(node) => f32(self, node),
-            Row::Both { int8: form, .. } | Row::F32(form) | Row::Int8(form) | Row::Any(form) => form(self, node),
+            Row::Both { f32, .. } | Row::All { f32, .. } if self.of_f32(node) => f32(self, node),
+            Row::All { int16, .. } if self.of_i16(node) => int16(self, node),
+            Row::Both { int8: form, .. }
+            | Row::All { int8: form, .. }
+            | Row::F32(form)
+            | Row::Int8(form)
+            | Row::Any(form)
+            | Row::AnyType(form) => form(self, node),
             Row::Constant => {
                 Err(self.graph.unsupported(node, "constant inputs (it is computed when the network is compiled)"))
             }
@@ -389,9 +448,14 @@ pub(crate) fn operands(graph: &Graph, node: &Node) -> Result<Operands> {
         }
     }
     if let Some(Some(channels)) = channels_input(node).and_then(|k| inputs.get_mut(k)) {
-        channels.kind = Kind::Channels;
+        channels.kind = channel_kind(&channels.shape);
     }
     Ok(Operands { inputs, count: node.inputs.len(), output: value_of(graph, node, graph.output(node)?)? })
+}
+
+/// Returns the kind of a channel table of this shape: rows of four words have biases of 64 bits.
+pub(crate) fn channel_kind(shape: &Shape) -> Kind {
+    if shape.dim(1) == 4 { Kind::WideChannels } else { Kind::Channels }
 }
 
 /// Returns the index of the input of `node` that must be a channel table.

@@ -128,7 +128,10 @@ fn moved_by_kernel(operator: &Operator, node: &Node) -> Option<Moved> {
         | O::ResizeNearest(_)
         | O::StridedSlice(_)
         | O::Transpose(_)
-        | O::MaxPool2d(_) => Moved::Concatenated(vec![0]),
+        | O::MaxPool2d(_)
+        // Of int16, which no pool converts.
+        | O::AvgPool2dI16(_)
+        | O::MaxPool2dI16(_) => Moved::Concatenated(vec![0]),
         _ => return None,
     })
 }

@@ -816,7 +816,7 @@ operators! {
     /// Int16 to float. Input: I16.
     DequantizeI16(DequantizeI16) = 68, "DequantizeI16";
     /// Detections of a detector in f32, without those that overlap a better one. Inputs: boxes, scores, anchors.
-    DetectionsF32(DetectionsF32) = 90, "DetectionsF32";
+    DetectionsF32(DetectionsF32) = 69, "DetectionsF32";
 }
 
 impl Operator {

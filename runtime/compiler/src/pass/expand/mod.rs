@@ -68,7 +68,7 @@ pub(crate) fn expand(graph: Graph, limit: &Limit) -> Result<Graph> {
                 expansion.l2_normalization(&node, activation)?;
             }
             NodeOp::Ir(Op::Detections(detections)) if node.outputs.len() == 4 => {
-                expansion.detections(&node, detections)?
+                expansion.detections(&node, detections)?;
             }
             NodeOp::Ir(Op::Rfft2d) if expansion.reads_f32(&node) => expansion.rfft2d(&node)?,
             NodeOp::Ir(Op::Complex(part)) if expansion.complex_part(&node, part)? => {}

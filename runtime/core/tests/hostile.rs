@@ -30,7 +30,9 @@ fn choices() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
 
 #[test]
 fn accepted_plans_run_to_their_end() {
-    const CASES: u32 = 3000;
+    // An operator is accepted in as many of them on average.
+    const EACH: u32 = 60;
+    const CASES: u32 = EACH * OpCode::ALL.len() as u32;
     let accepted = RefCell::new(vec![0u32; OpCode::ALL.len()]);
     let (ran, refused, shared) = (RefCell::new(0), RefCell::new(0), RefCell::new(0));
     TestRunner::new(config(CASES))
@@ -60,7 +62,7 @@ fn accepted_plans_run_to_their_end() {
     }
     // The builder must keep reaching all of this.
     for (&code, &count) in OpCode::ALL.iter().zip(accepted.borrow().iter()) {
-        assert!(count > CASES / 100, "{} was accepted only {count} times", code.name());
+        assert!(count > EACH / 2, "{} was accepted only {count} times", code.name());
     }
     let (ran, refused, shared) = (*ran.borrow(), *refused.borrow(), *shared.borrow());
     assert!(

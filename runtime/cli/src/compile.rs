@@ -42,19 +42,20 @@ pub(crate) struct Args {
     /// The model's name; the name of the input file, if not given
     #[arg(long)]
     name: Option<String>,
-    /// How a float32 network is quantized: `none`, `int8` (with --calibrate), `f16`, or a block type: `q8_0`, `q4_0`,
-    /// ...
+    /// How a float32 network is quantized: `none`, `int8` (with --calibrate), `f16`, `int4`, or a block type: `q8_0`,
+    /// `q4_0`, ...
     ///
     /// A block type stores the weights of fully connected layers in blocks. A layer whose number of inputs is not a
     /// multiple of the block length (32; 256 for the types with k) is not changed; the report lists it. `f16` stores
-    /// the weights of convolutions, fully connected and recurrent layers in half precision; arithmetic stays float32.
+    /// the weights of convolutions, fully connected and recurrent layers in half precision, `int4` those of convolutions
+    /// and fully connected layers in half a byte, with a scale for each output channel; arithmetic stays float32.
     #[arg(long, value_name = "TYPE", value_parser = QuantizeTo::parse)]
     quantize: Option<QuantizeTo>,
-    /// The type of one float32 layer's weights: f32, f16 or a block type, regardless of --quantize and --min-snr
+    /// The type of one layer's weights: f32, f16, int4 or a block type, regardless of --quantize and --min-snr
     ///
     /// May be given several times; the last one that matches a layer applies. NAME may contain * (any characters) and ?
-    /// (any one character); it then selects those of the matching layers that can have the type. Not for an int8
-    /// network, all of whose layers are int8.
+    /// (any one character); it then selects those of the matching layers that can have the type. The layers of
+    /// an int8 network can have int4.
     #[arg(long = "layer", value_name = "NAME=TYPE", value_parser = layer)]
     layers: Vec<(String, WeightType)>,
     /// The context of a language model in positions (tokens of prompt and answer); the default is 1024, or the length
@@ -209,7 +210,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         front_end: args.front_end.as_ref().map(ToString::to_string),
         quantize: args.quantize.and_then(QuantizeTo::blocks),
         f16: args.quantize == Some(QuantizeTo::Weights(WeightType::F16)),
-        layers: args.layers.clone(),
+        layers: args.layers(),
         max_memory: args.max_memory,
         folder: model_file::folder(&args.input),
         patch: args.patch,
@@ -336,6 +337,14 @@ fn check(args: &Args, input: &[u8], options: &Options, screen: &mut Screen) -> R
     }
 }
 
+impl Args {
+    /// Returns the types of single layers' weights: `--quantize int4` selects it for all, before `--layer`.
+    fn layers(&self) -> Vec<(String, WeightType)> {
+        let all = self.quantize == Some(QuantizeTo::Weights(WeightType::Int4));
+        all.then(|| ("*".to_string(), WeightType::Int4)).into_iter().chain(self.layers.iter().cloned()).collect()
+    }
+}
+
 /// Reads the value of `--patch`.
 fn parse_patch(text: &str) -> std::result::Result<Patch, String> {
     match text {
@@ -351,7 +360,9 @@ fn parse_patch(text: &str) -> std::result::Result<Patch, String> {
 /// Refuses options that exclude each other.
 fn refuse_together(args: &Args, int8: bool) -> Result<()> {
     let (option, cause) = match args.calibration.only_int8() {
-        _ if int8 && !args.layers.is_empty() => ("--layer", "all layers of an int8 network are int8"),
+        _ if int8 && args.layers.iter().any(|(_, of)| *of != WeightType::Int4) => {
+            ("--layer with a type other than int4", "the weights of an int8 network are int8 or int4")
+        }
         Some(option) if !int8 => (option, "it applies to int8 networks only"),
         _ => return Ok(()),
     };

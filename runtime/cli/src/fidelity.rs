@@ -54,7 +54,7 @@ struct ChoiceReport {
 }
 
 /// The columns of the table of costs; where space is short, the last one is left out first. All are in `--json`.
-const SHOWN: [&str; 9] = ["int8", "i8", "q8_0", "q4_0", "f16", "f32", "q6k", "q5_0", "q4k"];
+const SHOWN: [&str; 11] = ["int8", "int8-int4", "i8", "int4", "q8_0", "q4_0", "f16", "f32", "q6k", "q5_0", "q4k"];
 
 impl Fidelity {
     /// Converts a report of the compiler.

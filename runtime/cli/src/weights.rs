@@ -58,6 +58,6 @@ mod tests {
             assert!(layer(bad).is_err(), "{bad}");
         }
         assert_eq!(QuantizeTo::parse("q8_0"), Ok(QuantizeTo::Weights(q8)));
-        assert!(QuantizeTo::parse("q9").unwrap_err().starts_with("accepted: none, int8, f16, q4_0"));
+        assert!(QuantizeTo::parse("q9").unwrap_err().starts_with("accepted: none, int8, f16, int4, q4_0"));
     }
 }

@@ -11,6 +11,9 @@ pub enum WeightType {
     F32,
     /// Rounded to 11 significant bits.
     F16,
+    /// Rounded to int4, symmetric, with a scale for each output channel: for convolutions and fully connected layers, of
+    /// int8 networks too.
+    Int4,
     /// In blocks: for fully connected layers, and tables that rows are gathered from.
     Blocks(BlockType),
 }
@@ -18,14 +21,15 @@ pub enum WeightType {
 impl WeightType {
     /// Returns every type.
     pub fn all() -> impl Iterator<Item = Self> {
-        [Self::F32, Self::F16].into_iter().chain(BlockType::ALL.iter().copied().map(Self::Blocks))
+        [Self::F32, Self::F16, Self::Int4].into_iter().chain(BlockType::ALL.iter().copied().map(Self::Blocks))
     }
 
-    /// Returns its name: `f32`, `f16`, `q8_0`, …
+    /// Returns its name: `f32`, `f16`, `int4`, `q8_0`, …
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
             Self::F16 => "f16",
+            Self::Int4 => "int4",
             Self::Blocks(block) => block.name(),
         }
     }

@@ -45,8 +45,8 @@ fn rejects_layer_types_in_an_int8_network() {
         let args = [&COMPILE[..], &["--calibrate", "inputs.bin"], args].concat();
         folder.program_fails(Command::new(TEALIGHT).args(args), 2, &[part]);
     };
-    refuse(&["--layer", &wish], "all layers of an int8 network are int8");
-    refuse(&["--quantize", "int8", "--layer", &wish], "all layers of an int8 network are int8");
+    refuse(&["--layer", &wish], "the weights of an int8 network are int8 or int4");
+    refuse(&["--quantize", "int8", "--layer", &wish], "the weights of an int8 network are int8 or int4");
     refuse(&["--quantize", "q8_0", "--ranges", "mse"], "--ranges");
     refuse(&["--quantize", "f16", "--io", "float"], "--io");
     refuse(&["--quantize", "q8_0", "--min-snr", "30"], "--min-snr");

@@ -8,12 +8,12 @@ use super::measure::step;
 use super::range::Params;
 use super::report::{Choice, Sums};
 use super::samples::Samples;
-use super::weights::{Channels, Weights};
 use super::{QuantizeError, Result};
 use crate::driver::compile_to_measure;
 use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId};
 use crate::limit::Limit;
 use crate::options::Options;
+use crate::store::rounded::{Channels, Weights};
 use crate::store::{Stored, codes, store_one, stored_as, weights};
 use crate::weight_type::WeightType;
 use std::collections::HashSet;
@@ -118,7 +118,8 @@ fn extremes(float: &FloatRun, graph: &Graph, samples: Samples<'_>) -> Result<Vec
 /// Compiles the layer `node` alone in each type that it can have, and returns these with the bytes of each.
 fn candidates(graph: &Graph, node: &Node, ranges: [Params; 2]) -> Result<Vec<(SingleLayer, Choice)>> {
     let mut all = Vec::new();
-    for of in WeightType::all() {
+    // Int4 is measured in int8 arithmetic, below.
+    for of in WeightType::all().filter(|of| *of != WeightType::Int4) {
         let mut layer = single(graph, node);
         if store_one(&mut layer, 0, of, &mut Stored::new()).is_ok() {
             all.push(one(layer, of.name(), None)?);
@@ -135,17 +136,22 @@ fn candidates(graph: &Graph, node: &Node, ranges: [Params; 2]) -> Result<Vec<(Si
             all.push(one(layer, name, None)?);
         }
     }
-    let mut layer = single(graph, node);
-    if let Some(bytes) = round_to_int8(&mut layer, ranges[0]) {
-        let (single_layers, mut choice) = one(layer, INT8, Some(ranges))?;
-        choice.bytes = bytes;
-        all.push((single_layers, choice));
+    for (name, dtype) in [(INT8, ElementType::I8), (INT4, ElementType::I4)] {
+        let mut layer = single(graph, node);
+        if let Some(bytes) = round_to_int8(&mut layer, ranges[0], dtype) {
+            let (single_layers, mut choice) = one(layer, name, Some(ranges))?;
+            choice.bytes = bytes;
+            all.push((single_layers, choice));
+        }
     }
     Ok(all)
 }
 
 /// The name of int8 among the types of weights.
 pub(super) const INT8: &str = "int8";
+
+/// The name of int8 with int4 weights.
+pub(super) const INT4: &str = "int8-int4";
 
 /// Compiles a layer alone.
 fn one(layer: Graph, weights: &'static str, rounded: Option<[Params; 2]>) -> Result<(SingleLayer, Choice)> {
@@ -180,9 +186,9 @@ fn single(graph: &Graph, node: &Node) -> Graph {
     layer
 }
 
-/// Rounds the weights of a layer alone as int8 does. Returns the bytes that they would have: one for each weight,
-/// twelve for each channel (bias, multiplier, shift); `None` if the layer has no int8 form.
-fn round_to_int8(layer: &mut Graph, input: Params) -> Option<usize> {
+/// Rounds the weights of a layer alone as int8 does, to int8 or int4. Returns the bytes that they would have: one or a half
+/// for each weight, twelve for each channel (bias, multiplier, shift); `None` if the layer has no int8 form.
+fn round_to_int8(layer: &mut Graph, input: Params, dtype: ElementType) -> Option<usize> {
     let depthwise = match layer.nodes[0].op {
         NodeOp::Kernel(Operator::Conv2dF32(_) | Operator::FullyConnectedF32(_)) => false,
         NodeOp::Kernel(Operator::DepthwiseConv2dF32(_)) => true,
@@ -196,10 +202,11 @@ fn round_to_int8(layer: &mut Graph, input: Params) -> Option<usize> {
     if bias.len() != channels.count {
         return None;
     }
-    let errors = Weights::new(&data, &bias, input.0.scale, channels).errors(&data);
+    let errors = Weights::new(&data, &bias, input.0.scale, channels, dtype).errors(&data);
     let bytes: Vec<u8> = data.iter().zip(errors).flat_map(|(weight, error)| (weight + error).to_le_bytes()).collect();
     layer.tensors[id].content = Content::Constant(bytes.into());
-    Some(data.len() + 12 * channels.count)
+    let weights = if dtype == ElementType::I4 { data.len().div_ceil(2) } else { data.len() };
+    Some(weights + 12 * channels.count)
 }
 
 /// Returns the choices of a table that rows are gathered from, by comparing the rows themselves.
@@ -209,7 +216,7 @@ fn table(graph: &Graph, node: &Node, id: TensorId) -> Result<Vec<Choice>> {
     let wanted = graph.tensors[id].f32_values().unwrap_or_default();
     let indices: Vec<f32> = (0..rows).map(|row| row as f32).collect();
     let mut choices = Vec::new();
-    for of in WeightType::all() {
+    for of in WeightType::all().filter(|of| *of != WeightType::Int4) {
         let mut layer = single(graph, node);
         let (input, output) = (layer.inputs[0], layer.outputs[0]);
         layer.tensors[input] = Tensor::computed("rows", ElementType::I32, vec![rows]);

@@ -6,11 +6,15 @@ use super::observe::{Observed, floats};
 use super::range::Params;
 use super::samples::Sample;
 use super::sharing::{Rule, f32_inputs};
-use super::weights::{Channels, Weights};
 use super::{Ranges, Result};
+use crate::diag::CompileError;
 use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId, TensorQuantization};
 use crate::ir::{Activation, Op};
+use crate::names::layer_name;
 use crate::options::Options;
+use crate::store::rounded::{Channels, Weights};
+use crate::store::{Selection, Selections};
+use crate::weight_type::WeightType;
 use std::collections::HashSet;
 use tealight_format::Operator;
 use tealight_format::ops::{Function, Lookup};
@@ -32,10 +36,12 @@ pub(super) fn convert(
     for id in float.nodes.iter().flat_map(|node| f32_inputs(float, node)) {
         quantize_tensor(&mut graph, id, observed.params(id, ranges));
     }
-    let mut builder = Builder { float, observed, ranges, correct_bias, options, graph };
+    let selections = Selections::new(options);
+    let mut builder = Builder { float, observed, ranges, correct_bias, options, selections, graph };
     for node in &float.nodes {
         builder.node(node)?;
     }
+    builder.selections.check()?;
     let mut graph = builder.graph;
     if float_io {
         float_ends(&mut graph);
@@ -77,6 +83,7 @@ struct Builder<'a> {
     ranges: Ranges,
     correct_bias: bool,
     options: &'a Options,
+    selections: Selections,
     graph: Graph,
 }
 
@@ -101,7 +108,24 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Converts a layer with weights: the weights become int8, the bias int32.
+    /// Returns the type in which the options select to store the weights of the layer `node`.
+    fn weight_type(&mut self, node: &Node, weights: TensorId) -> Result<ElementType> {
+        let (float, name) = (self.float, layer_name(self.float, node));
+        let Some(Selection { of, exact }) = self.selections.of(&name, &float.tensors[weights].name) else {
+            return Ok(ElementType::I8);
+        };
+        let why = match (of, &node.op) {
+            (WeightType::Int4, NodeOp::Ir(Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::FullyConnected(_))) => {
+                return Ok(ElementType::I4);
+            }
+            (WeightType::Int4, _) if !exact => return Ok(ElementType::I8),
+            (WeightType::Int4, _) => "only convolutions and fully connected layers have int4 weights",
+            _ => "the weights of an int8 network are int8 or int4",
+        };
+        Err(CompileError::LayerType { layer: name, wanted: of.to_string(), why: why.into() }.into())
+    }
+
+    /// Converts a layer with weights: the weights become int8 or int4, the bias int32.
     fn layer(&mut self, node: &Node, converted: &mut Node) -> Result<()> {
         let (float, input, weights) = (self.float, self.float.input(node, 0)?, self.float.input(node, 1)?);
         let bias = node.inputs.get(2).copied().flatten();
@@ -123,7 +147,8 @@ impl Builder<'_> {
             return Err(wrong(biases.len()).into());
         }
         let input_scale = self.observed.params(input, self.ranges).0.scale;
-        let quantized = Weights::new(&data, &biases, input_scale, channels);
+        let dtype = self.weight_type(node, weights)?;
+        let quantized = Weights::new(&data, &biases, input_scale, channels, dtype);
         let shift = match self.observed.means.get(&input) {
             Some(mean) if self.correct_bias => {
                 Some(mean_output(float, node, quantized.errors(&data), mean, channels.count, self.options)?)
@@ -131,7 +156,7 @@ impl Builder<'_> {
             _ => None,
         };
         let bytes: Vec<u8> = quantized.bytes.iter().map(|byte| byte.cast_unsigned()).collect();
-        let mut new = Tensor::constant(tensor.name.clone(), ElementType::I8, tensor.shape.clone(), bytes);
+        let mut new = Tensor::constant(tensor.name.clone(), dtype, tensor.shape.clone(), bytes);
         let zero_points = vec![0; channels.count];
         new.quantization =
             Some(TensorQuantization { scales: quantized.scales.clone(), zero_points, axis: channels.axis });

@@ -9,9 +9,9 @@
 
 use super::Result;
 use super::observe::floats;
-use super::weights::Channels;
 use crate::ir::graph::{Content, Graph, Node, NodeOp, TensorId};
 use crate::ir::{Activation, Op};
+use crate::store::rounded::Channels;
 use std::collections::HashMap;
 
 /// The number of iterations over the pairs of a chain: each pair changes its neighbours.

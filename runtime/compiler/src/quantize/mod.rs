@@ -30,7 +30,6 @@ mod samples;
 mod sharing;
 #[cfg(test)]
 mod tests;
-mod weights;
 
 pub(crate) use range::Params;
 pub use range::Ranges;
@@ -40,7 +39,7 @@ pub(crate) use sharing::Int8;
 
 use crate::diag::CompileError;
 use crate::driver::{Compiled, compile_graph, compile_to_measure, import_network};
-use crate::ir::graph::{Graph, TensorId};
+use crate::ir::graph::{ElementType, Graph, Node, TensorId};
 use crate::options::Options;
 use crate::weight_type::WeightType;
 use choices::LayerChoices;
@@ -49,7 +48,7 @@ use measure::Measured;
 use observe::Observed;
 use outliers::Outliers;
 use samples::Samples;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Options of quantization.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -250,16 +249,26 @@ pub fn compile_float_streams(
         (error, _) => error,
     };
     let (best, trials) = best_of(quantize, &graph, samples, ordinary, options).map_err(refused)?;
+    // Its layers have their types already.
+    let selected = &Options { layers: Vec::new(), ..options.clone() };
+    let int4: HashSet<TensorId> = best.int8.nodes.iter().filter_map(|node| int4_output(&best.int8, node)).collect();
     // Compiles the chosen combination again, with well-planned memory and without the values that only measuring
     // needed.
-    let compiled = compile_graph(best.int8, "quantize", source, options, &mut |_, _| {})?;
+    let compiled = compile_graph(best.int8, "quantize", source, selected, &mut |_, _| {})?;
     let choices = choices::choices(&crate::driver::lowered(graph, options)?, ordinary.unwrap_or(samples), options)?;
     let mut warnings = outliers.as_ref().map(|outliers| outliers.warnings.clone()).unwrap_or_default();
     warnings.extend(dominant.iter().map(|constant| constant.error().to_string()));
     warnings.extend(best.warnings);
-    let mut report = best.measured.report(warnings, |layers| with_choices(layers, choices, |_| Some(choices::INT8)));
+    let stored = |layer: &LayerChoices| Some(if int4.contains(&layer.output) { choices::INT4 } else { choices::INT8 });
+    let mut report = best.measured.report(warnings, |layers| with_choices(layers, choices, stored));
     (report.chosen, report.trials) = (Some(best.trial), trials);
     Ok((compiled, report))
+}
+
+/// Returns the output of `node` if it is a layer with int4 weights.
+fn int4_output(graph: &Graph, node: &Node) -> Option<TensorId> {
+    let weights = node.inputs.get(1).copied().flatten()?;
+    (graph.tensors[weights].dtype == ElementType::I4).then(|| node.outputs.first().copied()).flatten()
 }
 
 /// The minimum gain of equalized weights, in decibels; a smaller gain is within the variation between sets of samples.
@@ -290,7 +299,8 @@ fn best_of(
         let mut candidates = Vec::new();
         for (ranges, correct) in quantize.trials() {
             let int8 = convert::convert(&graph, &observed, ranges, correct, quantize.float_io, options)?;
-            let compiled = compile_to_measure(int8.clone(), options)?;
+            let plain = Options { layers: Vec::new(), ..options.clone() };
+            let compiled = compile_to_measure(int8.clone(), &plain)?;
             candidates.push((int8, compiled, ranges, correct));
         }
         let compiled: Vec<&Compiled> = candidates.iter().map(|(_, compiled, ..)| compiled).collect();
@@ -399,7 +409,7 @@ fn choose(layers: &[LayerChoices], min_snr_db: f64) -> Vec<(TensorId, WeightType
         let keeps = |reader: &&LayerChoices, name: &str| {
             reader.choices.iter().any(|choice| choice.weights == name && choice.snr_db >= min_snr_db)
         };
-        let stored = layer.choices.iter().filter(|choice| choice.weights != choices::INT8);
+        let stored = layer.choices.iter().filter(|choice| ![choices::INT8, choices::INT4].contains(&choice.weights));
         let fits = stored.filter(|choice| readers.iter().all(|reader| keeps(reader, choice.weights)));
         let best = fits.min_by(|a, b| a.bytes.cmp(&b.bytes).then(b.snr_db.total_cmp(&a.snr_db)));
         // f32 loses nothing, so at least one type qualifies.

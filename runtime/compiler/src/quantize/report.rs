@@ -69,7 +69,7 @@ pub struct Layer {
     pub worst: f32,
     /// Bytes of weights and biases.
     pub bytes: usize,
-    /// The type of its weights: `int8`, or a [`WeightType`](crate::WeightType)'s name. `None` without weights.
+    /// The type of its weights: `int8`, `int8-int4` (an int8 layer with int4 weights), or a [`WeightType`](crate::WeightType)'s name. `None` without weights.
     pub weights: Option<&'static str>,
     /// The cost of each type, for a layer with weights and without state.
     pub choices: Vec<Choice>,

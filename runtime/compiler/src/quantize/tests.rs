@@ -502,7 +502,7 @@ fn the_report_lists_the_cost_of_each_type() {
     assert!(of(even, "q4_0").worst > of(even, "q8_0").worst);
     // A convolution takes no blocks, and types of 256 elements need longer rows.
     let conv: Vec<_> = layer("conv").choices.iter().map(|choice| choice.weights).collect();
-    assert_eq!(conv, ["f32", "f16", "int8"]);
+    assert_eq!(conv, ["f32", "f16", "int8", "int8-int4"]);
     assert!(even.choices.iter().all(|choice| choice.weights != "q4k"));
     assert_eq!((layer("conv").weights, layer("flat").weights), (Some("f32"), None));
     // The errors before this layer already limit its result.
@@ -516,7 +516,7 @@ fn the_smallest_type_that_keeps_the_ratio_is_chosen() {
     for min_snr in [10.0, 30.0, 45.0, 200.0] {
         let (compiled, report) = weights(&network, Some(min_snr), &Options::default());
         for layer in report.layers.iter().filter(|layer| !layer.choices.is_empty()) {
-            let stored = layer.choices.iter().filter(|choice| choice.weights != "int8");
+            let stored = layer.choices.iter().filter(|choice| !choice.weights.starts_with("int8"));
             let fits = stored.filter(|choice| choice.snr_db >= min_snr);
             let smallest = fits.map(|choice| choice.bytes).min().unwrap();
             assert_eq!(layer.bytes, smallest, "{min_snr} dB: {layer:#?}");
@@ -525,6 +525,40 @@ fn the_smallest_type_that_keeps_the_ratio_is_chosen() {
         let blocks = (0..model.op_count()).filter(|&op| model.op(op).operator.block_type().is_some()).count();
         assert_eq!(blocks, if min_snr > 40.0 { 0 } else { 2 }, "{min_snr} dB");
     }
+}
+
+#[test]
+fn layers_of_an_int8_network_have_int4_weights_where_that_is_selected() {
+    use tealight_format::DType::{I4, I8};
+    let (network, int4) = (mixed(), crate::WeightType::Int4);
+    let compile = |layers: &[(&str, crate::WeightType)]| {
+        let layers = layers.iter().map(|(name, of)| (name.to_string(), *of)).collect();
+        let options = Options { layers, ..Options::default() };
+        compile_float(&network, &samples(&network, 40), &Quantize::default(), b"", &options)
+    };
+    let dtypes = |compiled: &Compiled| {
+        let model = Model::parse(&compiled.bytes).unwrap();
+        let ops = (0..model.op_count()).map(|at| model.op(at));
+        let layers = ops.filter(|op| op.operator.channels_input().is_some());
+        layers.map(|op| model.value(op.input(1).unwrap().into()).dtype).collect::<Vec<_>>()
+    };
+    let (all, report) = compile(&[]).unwrap();
+    assert_eq!(dtypes(&all), [I8; 3]);
+    let (one, with_one) = compile(&[("ev*", int4)]).unwrap();
+    assert_eq!(dtypes(&one), [I8, I4, I8]);
+    // Half of 1024 weights, less an entry with their shape.
+    assert!((400..=512).contains(&(all.bytes.len() - one.bytes.len())));
+    let types = |report: &Report| report.layers.iter().filter_map(|layer| layer.weights).collect::<Vec<_>>();
+    assert_eq!(types(&with_one), ["int8", "int8-int4", "int8"]);
+    assert_eq!(with_one.layers.iter().find(|layer| layer.name == "even").unwrap().bytes, 512 + 12 * 32);
+    assert!(report.snr_db > with_one.snr_db && with_one.snr_db > 8.0, "{} {}", report.snr_db, with_one.snr_db);
+    assert_eq!(dtypes(&compile(&[("*", int4)]).unwrap().0), [I4; 3]);
+
+    let error = |layers: &[(&str, crate::WeightType)]| compile(layers).unwrap_err().to_string();
+    let unknown = error(&[("dense", int4)]);
+    assert!(unknown.contains("dense") && unknown.contains("even"), "{unknown}");
+    let f16 = error(&[("even", crate::WeightType::F16)]);
+    assert!(f16.contains("f16") && f16.contains("int8 or int4"), "{f16}");
 }
 
 #[test]

@@ -3,7 +3,11 @@
 //! Importing makes float32 weights of them, which every pass and every other type of weights starts from. Where no
 //! other type is selected, the codes are found again here: no number is rounded.
 
-use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, SourceCodes, Tensor, TensorId, count_of};
+use crate::ir::graph::{
+    Content, ElementType, Graph, Node, NodeOp, SourceCodes, Tensor, TensorId, TensorQuantization, count_of,
+};
+use crate::store::Stored;
+use crate::store::rounded::{Channels, Weights};
 use std::collections::{HashMap, HashSet};
 use tealight_format::{Operator, Quantization};
 
@@ -45,6 +49,51 @@ pub(crate) fn keep(graph: &mut Graph, at: usize, kept: &mut Kept) -> bool {
     inputs.truncate(1);
     inputs.extend([Some(codes), Some(channels)]);
     true
+}
+
+/// Rounds the float32 weights of node `at` to int4, so that [`keep`] finds their codes. Those that the source has as int4
+/// stay as they are.
+///
+/// # Errors
+/// Describes why they cannot be.
+pub(super) fn round(graph: &mut Graph, at: usize, stored: &mut Stored) -> Result<(), String> {
+    let node = &graph.nodes[at];
+    let axis = channel_dimension(node).ok_or("only convolutions and fully connected layers have int4 weights")?;
+    let weights = node.inputs.get(1).copied().flatten().ok_or("it has no weights")?;
+    if graph.codes.get(&weights).is_some_and(|codes| codes.dtype == ElementType::I4) {
+        return Ok(());
+    }
+    let name = if axis == 0 { "int4" } else { "int4 by tap" };
+    let key = (identity(graph, weights).ok_or("it is not a constant")?, graph.tensors[weights].shape.clone(), name);
+    let new = match stored.get(&key) {
+        Some(known) => known.clone(),
+        None => {
+            let new = rounded(&graph.tensors[weights], axis).map(|(tensor, codes)| {
+                let new = graph.add(tensor);
+                graph.codes.insert(new, codes);
+                new
+            });
+            stored.insert(key, new.clone());
+            new
+        }
+    };
+    graph.nodes[at].inputs[1] = Some(new?);
+    Ok(())
+}
+
+/// Returns these weights rounded to multiples of int4 codes, and what they are multiples of.
+fn rounded(weights: &Tensor, axis: usize) -> Result<(Tensor, SourceCodes), String> {
+    let data = weights.f32_values().filter(|data| data.iter().all(|number| number.is_finite()));
+    let data = data.ok_or("its weights are not finite")?;
+    let channels = Channels::of(&weights.shape, axis != 0).ok_or("it has no weights")?;
+    let rounded = Weights::new(&data, &vec![0.0; channels.count], 1.0, channels, ElementType::I4);
+    let value = |(index, &code): (usize, &i8)| {
+        Quantization::new(rounded.scales[channels.of_weight(index)], 0).dequantize(code.into()).to_le_bytes()
+    };
+    let bytes: Vec<u8> = rounded.bytes.iter().enumerate().flat_map(value).collect();
+    let tensor = Tensor::constant(weights.name.clone(), ElementType::F32, weights.shape.clone(), bytes);
+    let quantization = TensorQuantization { zero_points: vec![0; channels.count], scales: rounded.scales, axis };
+    Ok((tensor, SourceCodes { dtype: ElementType::I4, quantization }))
 }
 
 /// Returns the codes of the weights of node `at`, and the scales and biases of its output channels.
@@ -250,5 +299,35 @@ mod tests {
         assert!(w0 == w1 && w0 == w2 && w0 == w3 && a == b && a != none && a != c && c != none, "{inputs:?}");
         assert!(graph.nodes.iter().all(|node| matches!(node.op, NodeOp::Kernel(_))));
         assert_eq!(graph.tensors[w0.unwrap()].dtype, ElementType::I8);
+    }
+
+    #[test]
+    fn float32_weights_are_rounded_to_int4_where_that_is_selected() {
+        let mut b = Builder::default();
+        let (x, y, z) = (b.f32(&[1, 3]), b.f32(&[1, 2]), b.f32(&[1, 2]));
+        b.graph.inputs.push(x);
+        let w = b.f32_constant(&[2, 3], &[0.7, -0.3, 0.1, 7.0, 1.0, -2.0]);
+        let other = b.f32_constant(&[2, 2], &[1.0, 2.0, 3.0, 4.0]);
+        (b.graph.tensors[w].name, b.graph.tensors[other].name) = ("first".into(), "second".into());
+        b.node(Op::FullyConnected(Activation::None), &[x, w], &[y]);
+        b.node(Op::FullyConnected(Activation::None), &[y, other], &[z]);
+        let graph = b.output(z);
+        let compile = |layers: &[(&str, WeightType)]| {
+            let layers = layers.iter().map(|(name, of)| (name.to_string(), *of)).collect();
+            let options = Options { layers, ..Options::default() };
+            compile_graph(graph.clone(), "test", b"", &options, &mut |_, _| {})
+        };
+        let compiled = compile(&[("first", WeightType::Int4)]).unwrap();
+        let model = Model::parse(&compiled.bytes).unwrap();
+        let value = |op: usize, k: usize| model.value(model.op(op).input(k).unwrap().into());
+        assert_eq!([value(0, 1), value(1, 1)].map(|value| value.dtype), [DType::I4, DType::F32]);
+        // The codes 7, -3, 1, 7, 1, -2.
+        assert_eq!(model.constant(&value(0, 1)), [0xd7, 0x71, 0xe1]);
+        assert_eq!(model.constant(&value(0, 2)), floats(&[0.7 / 7.0, 0.0, 1.0, 0.0]));
+        assert_eq!(compiled.report.quantized, ["first: int4, 24 B to 3 B"]);
+        let all = compile(&[("*", WeightType::Int4)]).unwrap();
+        assert_eq!(all.report.quantized.len(), 2);
+        let error = compile(&[("third", WeightType::Int4)]).unwrap_err().to_string();
+        assert!(error.contains("third") && error.contains("first, second"), "{error}");
     }
 }

@@ -7,6 +7,7 @@
 mod block;
 pub(crate) mod codes;
 mod f16;
+pub(crate) mod rounded;
 
 use crate::diag::{CompileError, Result};
 use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, TensorId};
@@ -31,20 +32,13 @@ pub(crate) fn store(
     chosen: &[(TensorId, WeightType)],
     report: &mut Vec<String>,
 ) -> Result<Graph> {
-    let selections: Vec<LayerSelection> =
-        options.layers.iter().map(|(name, of)| LayerSelection::new(name, *of)).collect();
-    let mut met = vec![false; selections.len()];
+    let mut selections = Selections::new(options);
     let chosen: HashMap<TensorId, WeightType> = chosen.iter().rev().copied().collect();
     let (mut stored, mut kept) = (Stored::new(), codes::Kept::default());
-    let (mut names, mut known) = (Vec::new(), HashSet::new());
     for at in 0..graph.nodes.len() {
         let Some(weights) = weights(&graph, &graph.nodes[at]) else { continue };
         let (name, full) = (layer_name(&graph, &graph.nodes[at]), graph.tensors[weights[0]].name.clone());
-        let mut selection = None;
-        for (k, one) in selections.iter().enumerate().filter(|(_, one)| one.names(&name) || one.names(&full)) {
-            met[k] = true;
-            selection = Some(one);
-        }
+        let selection = selections.of(&name, &full);
         let chosen = chosen.get(&weights[0]).copied();
         let result = match selection.map(|selection| selection.of).or(chosen) {
             Some(of) => store_one(&mut graph, at, of, &mut stored),
@@ -74,33 +68,73 @@ pub(crate) fn store(
             (Ok(None), _) if has_codes => report.extend(kept.line(&graph, weights[0], at)),
             (Ok(line), halves) => report.extend(line.or(halves.flatten())),
         }
-        if known.insert(name.clone()) {
-            names.push(name);
-        }
     }
-    match met.iter().position(|met| !met) {
-        Some(k) => {
-            let known = if names.is_empty() { "none".to_string() } else { names.join(", ") };
-            Err(CompileError::UnknownLayer { pattern: options.layers[k].0.clone(), known })
-        }
-        None => {
-            graph.codes.clear();
-            Ok(graph)
-        }
+    selections.check()?;
+    graph.codes.clear();
+    Ok(graph)
+}
+
+/// The types that the options select for layers by name.
+pub(crate) struct Selections {
+    all: Vec<LayerSelection>,
+    /// The layers that were asked for, in order.
+    names: Vec<String>,
+    known: HashSet<String>,
+}
+
+impl Selections {
+    pub(crate) fn new(options: &Options) -> Self {
+        let all = options.layers.iter().map(|(name, of)| LayerSelection::new(name, *of)).collect();
+        Self { all, names: Vec::new(), known: HashSet::new() }
     }
+
+    /// Returns what is selected for the layer `name`, whose weights are `weights`: the last entry that matches.
+    pub(crate) fn of(&mut self, name: &str, weights: &str) -> Option<Selection> {
+        if self.known.insert(name.to_string()) {
+            self.names.push(name.to_string());
+        }
+        let mut selection = None;
+        for one in self.all.iter_mut().filter(|one| one.names(name) || one.names(weights)) {
+            one.met = true;
+            selection = Some(Selection { of: one.of, exact: one.exact });
+        }
+        selection
+    }
+
+    /// Checks that every entry has matched a layer.
+    ///
+    /// # Errors
+    /// The first that has not.
+    pub(crate) fn check(self) -> Result<()> {
+        let Some(unmet) = self.all.into_iter().find(|one| !one.met) else { return Ok(()) };
+        let known = if self.names.is_empty() { "none".to_string() } else { self.names.join(", ") };
+        Err(CompileError::UnknownLayer { pattern: unmet.name, known })
+    }
+}
+
+/// What is selected for a layer.
+#[derive(Clone, Copy)]
+pub(crate) struct Selection {
+    pub(crate) of: WeightType,
+    /// Whether the layer was selected by its name, without wildcards.
+    pub(crate) exact: bool,
 }
 
 /// A type that the options select for layers by name.
 struct LayerSelection {
+    name: String,
     pattern: WildMatch,
     of: WeightType,
     /// Whether it is a single name, without wildcards.
     exact: bool,
+    /// Whether it has matched a layer.
+    met: bool,
 }
 
 impl LayerSelection {
     fn new(name: &str, of: WeightType) -> Self {
-        Self { pattern: WildMatch::new(name), of, exact: !name.contains(['*', '?']) }
+        let exact = !name.contains(['*', '?']);
+        Self { name: name.to_string(), pattern: WildMatch::new(name), of, exact, met: false }
     }
 
     fn names(&self, layer: &str) -> bool {
@@ -167,6 +201,7 @@ pub(crate) fn store_one(
     let operator = match of {
         WeightType::F32 => return Ok(None),
         WeightType::F16 => None,
+        WeightType::Int4 => return codes::round(graph, at, stored).map(|()| None),
         WeightType::Blocks(block) => Some(block::operator(graph, &graph.nodes[at], block)?),
     };
     let mut new_line = false;
@@ -297,6 +332,6 @@ pub(crate) mod tests {
         for of in WeightType::all() {
             assert_eq!(of.to_string().parse(), Ok(of));
         }
-        assert!("q9".parse::<WeightType>().unwrap_err().starts_with("accepted: f32, f16, q4_0"));
+        assert!("q9".parse::<WeightType>().unwrap_err().starts_with("accepted: f32, f16, int4, q4_0"));
     }
 }

@@ -106,7 +106,7 @@ pub(crate) fn strides(shape: &[u32]) -> Vec<i64> {
 /// If begins, sizes or axes are not constant, or do not match the outputs' shapes.
 pub(crate) fn slices(graph: &Graph, node: &Node, op: &Op) -> Result<Option<(TensorId, Vec<Slice>)>> {
     let (input, slices) = match op {
-        Op::StridedSlice(masks) => (0, vec![strided_slice(graph, node, masks)?]),
+        Op::StridedSlice(masks) => (0, vec![strided_slice(graph, node, masks)?.0]),
         Op::Slice => (0, vec![slice(graph, node)?]),
         Op::Split => (1, split(graph, node, 1, 0)?),
         Op::SplitV => (0, split(graph, node, 0, 2)?),
@@ -147,12 +147,7 @@ pub(crate) fn sliced_shapes(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<V
         sizes.iter().map(part).collect::<Option<Vec<_>>>()
     };
     match op {
-        Op::StridedSlice(masks) => {
-            let slice = strided_slice(graph, node, masks).ok()?;
-            let removed = |i: usize| i < 32 && masks.shrink_axis >> i & 1 == 1;
-            let dims = slice.shape.iter().enumerate().filter(|(i, _)| !removed(*i));
-            Some(vec![dims.map(|(_, &dim)| dim).collect()])
-        }
+        Op::StridedSlice(masks) => Some(vec![strided_slice(graph, node, masks).ok()?.1]),
         Op::Slice => Some(vec![slice(graph, node).ok()?.shape]),
         Op::Split => {
             let count = u32::try_from(node.outputs.len()).ok()?;
@@ -181,36 +176,73 @@ fn per_dimension(graph: &Graph, node: &Node, k: usize) -> Result<Vec<i64>> {
     Ok(list)
 }
 
-fn strided_slice(graph: &Graph, node: &Node, masks: &SliceMasks) -> Result<Slice> {
-    if masks.ellipsis != 0 || masks.new_axis != 0 {
-        return Err(graph.unsupported(node, "slices without an ellipsis or new axes"));
-    }
+/// Returns the slice of STRIDED_SLICE, and the shape of its output.
+///
+/// The lists have an entry for each dimension in turn, with two exceptions: an entry of `new_axis` adds a dimension of
+/// length 1, and one of `ellipsis` stands for all the dimensions that no other entry is for. Without the latter, those are
+/// the last ones.
+fn strided_slice(graph: &Graph, node: &Node, masks: &SliceMasks) -> Result<(Slice, Vec<u32>)> {
     let shape = &graph.tensors[graph.input(node, 0)?].shape;
-    let (begin, end) = (per_dimension(graph, node, 1)?, per_dimension(graph, node, 2)?);
-    let stride = per_dimension(graph, node, 3)?;
+    let [begin, end, stride] = [1, 2, 3].map(|k| graph.constant_integers(node, k));
+    let (begin, end, stride) = (begin?, end?, stride?);
+    let has = |mask: i32, i: usize| i < 32 && mask >> i & 1 == 1;
+    let is_new = |i: usize| has(masks.new_axis, i) && !has(masks.ellipsis, i);
+    let listed = (0..begin.len()).filter(|&i| !is_new(i) && !has(masks.ellipsis, i)).count();
+    let Some(rest) =
+        shape.len().checked_sub(listed).filter(|_| end.len() == begin.len() && stride.len() == begin.len())
+    else {
+        let what = format!("it has {} begins, {} ends and {} strides", begin.len(), end.len(), stride.len());
+        return Err(graph.invalid(node, format!("{what} for {} dimensions", shape.len())));
+    };
+    if masks.ellipsis.count_ones() > 1 {
+        return Err(graph.invalid(node, "it has more than one ellipsis"));
+    }
     let mut slice = Slice { begin: Vec::new(), stride: Vec::new(), shape: Vec::new() };
-    for (i, &size) in shape.iter().enumerate() {
-        let (size, step) = (i64::from(size), stride[i]);
+    let mut output = Vec::new();
+    let whole = |slice: &mut Slice, output: &mut Vec<u32>| {
+        for _ in 0..rest {
+            let length = shape[slice.shape.len()];
+            slice.begin.push(0);
+            slice.stride.push(1);
+            slice.shape.push(length);
+            output.push(length);
+        }
+    };
+    for i in 0..begin.len() {
+        if has(masks.ellipsis, i) {
+            whole(&mut slice, &mut output);
+            continue;
+        }
+        if is_new(i) {
+            output.push(1);
+            continue;
+        }
+        let (size, step) = (i64::from(shape[slice.shape.len()]), stride[i]);
         if step == 0 || size == 0 {
             return Err(graph.invalid(node, "a stride or dimension is 0"));
         }
-        let has = |mask: i32| i < 32 && mask >> i & 1 == 1;
         // The valid range of an index; with a negative step it includes the position before the first element.
         let (low, high) = if step > 0 { (0, size) } else { (-1, size - 1) };
         let inside = |index: i64| (if index < 0 { index.saturating_add(size) } else { index }).clamp(low, high);
-        let from = if has(masks.begin) { if step > 0 { 0 } else { size - 1 } } else { inside(begin[i]) };
-        let count = if has(masks.shrink_axis) {
+        let from = if has(masks.begin, i) { if step > 0 { 0 } else { size - 1 } } else { inside(begin[i]) };
+        let count = if has(masks.shrink_axis, i) {
             1
         } else {
-            let to = if has(masks.end) { if step > 0 { size } else { -1 } } else { inside(end[i]) };
+            let to = if has(masks.end, i) { if step > 0 { size } else { -1 } } else { inside(end[i]) };
             let (distance, step) = if step > 0 { (to - from, step) } else { (from - to, step.saturating_neg()) };
             (distance.max(0).saturating_add(step - 1)) / step
         };
         slice.begin.push(from);
         slice.stride.push(if count == 1 { 1 } else { step });
         slice.shape.push(count as u32);
+        if !has(masks.shrink_axis, i) {
+            output.push(count as u32);
+        }
     }
-    Ok(slice)
+    if slice.shape.len() < shape.len() {
+        whole(&mut slice, &mut output);
+    }
+    Ok((slice, output))
 }
 
 fn slice(graph: &Graph, node: &Node) -> Result<Slice> {
@@ -296,7 +328,7 @@ fn unpack(graph: &Graph, node: &Node, axis: i32) -> Result<Vec<Slice>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Slice, runs, slices};
+    use super::{Slice, runs, sliced_shapes, slices};
     use crate::ir::{Op, SliceMasks};
     use crate::testing::Builder;
 
@@ -325,6 +357,31 @@ mod tests {
         // Ends beyond the tensor are clamped.
         let found = slice([2, 3], [100, 100], [1, 1], [0, 0, 0], &[2, 2]);
         assert_eq!((found.begin, found.shape), (vec![2, 3], vec![2, 2]));
+    }
+
+    #[test]
+    fn an_ellipsis_and_new_axes_leave_the_other_dimensions_in_place() {
+        let sliced = |begin: &[i32], ellipsis: i32, new_axis: i32, shrink_axis: i32, to: &[u32]| {
+            let mut b = Builder::default();
+            let (x, y) = (b.input(&[2, 3, 4, 5]), b.int8(to));
+            let ends: Vec<i32> = begin.iter().map(|begin| begin + 2).collect();
+            let (begins, ends, strides) = (b.ints(begin), b.ints(&ends), b.ints(&vec![1; begin.len()]));
+            let op = Op::StridedSlice(SliceMasks { begin: 0, end: 0, ellipsis, new_axis, shrink_axis });
+            b.node(op.clone(), &[x, begins, ends, strides], &[y]);
+            let graph = b.output(y);
+            let shapes = sliced_shapes(&graph, &graph.nodes[0], &op)?;
+            assert_eq!(shapes, [to]);
+            let slice = slices(&graph, &graph.nodes[0], &op).ok()??.1.remove(0);
+            Some((slice.begin, slice.shape))
+        };
+        // x[1:3, ..., 2:4], x[..., 1], x[1:3], x[None, ..., 1:3, None], x[1, None, 2:4].
+        assert_eq!(sliced(&[1, 0, 2], 2, 0, 0, &[1, 3, 4, 2]), Some((vec![1, 0, 0, 2], vec![1, 3, 4, 2])));
+        assert_eq!(sliced(&[0, 1], 1, 0, 2, &[2, 3, 4]), Some((vec![0, 0, 0, 1], vec![2, 3, 4, 1])));
+        assert_eq!(sliced(&[1], 0, 0, 0, &[1, 3, 4, 5]), Some((vec![1, 0, 0, 0], vec![1, 3, 4, 5])));
+        assert_eq!(sliced(&[0, 0, 1, 0], 2, 9, 0, &[1, 2, 3, 4, 2, 1]), Some((vec![0, 0, 0, 1], vec![2, 3, 4, 2])));
+        assert_eq!(sliced(&[1, 0, 1], 0, 2, 1, &[1, 2, 4, 5]), Some((vec![1, 1, 0, 0], vec![1, 2, 4, 5])));
+        assert_eq!(sliced(&[0; 5], 0, 0, 0, &[2]), None);
+        assert_eq!(sliced(&[0, 0], 3, 0, 0, &[2]), None);
     }
 
     #[test]

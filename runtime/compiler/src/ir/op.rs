@@ -50,9 +50,9 @@ pub struct SliceMasks {
     pub begin: i32,
     /// Bit i: ignore `end[i]` and run to the last index, or to index 0 if the stride is negative.
     pub end: i32,
-    /// Bit i: all dimensions that are not listed are inserted here. Not compiled.
+    /// Bit i: all dimensions that are not listed are here.
     pub ellipsis: i32,
-    /// Bit i: insert a new dimension of length 1. Not compiled.
+    /// Bit i: insert a new dimension of length 1.
     pub new_axis: i32,
     /// Bit i: take the single index `begin[i]` and remove the dimension.
     pub shrink_axis: i32,

@@ -188,6 +188,7 @@ fn work(op: &Op, inputs: &[&Tensor], outputs: usize) -> u64 {
         | Op::ReduceProd
         | Op::ReduceLogic { .. }
         | Op::Where => outputs.max(all(0)),
+        Op::AddN => inputs.len().saturating_mul(outputs),
         _ => outputs,
     };
     bytes as u64
@@ -235,6 +236,7 @@ fn evaluate(graph: &Graph, node: &Node, op: &Op, limit: &Limit) -> Result<Option
     }
     Ok(match op {
         Op::Reshape { .. } | Op::Squeeze { .. } | Op::ExpandDims => same(inputs[0], output),
+        Op::AddN => one(sum(&inputs, output)),
         Op::Transpose => one(transpose(graph, node, inputs[0], output)),
         Op::Concat { axis, .. } | Op::Pack { axis } => {
             let axis = dimension(graph, node, i64::from(*axis), output.shape.len())?;
@@ -272,6 +274,7 @@ fn folds(op: &Op, dtype: ElementType) -> bool {
         | Op::ExpandDims
         | Op::Transpose
         | Op::Pack { .. }
+        | Op::AddN
         | Op::StridedSlice(_)
         | Op::Slice
         | Op::Split
@@ -445,6 +448,16 @@ fn product(input: &Tensor, output: &Tensor) -> Option<Vec<u8>> {
     }
     let product = input.each_integer()?.try_fold(1, i64::checked_mul)?;
     integers_to_bytes([product], output.dtype)
+}
+
+/// Returns the sums of the elements of f32 constants of one shape, in their order.
+fn sum(inputs: &[&Tensor], output: &Tensor) -> Option<Vec<u8>> {
+    let mut sums = floats(inputs[0])?;
+    for input in &inputs[1..] {
+        let more = floats(input).filter(|more| more.len() == sums.len())?;
+        sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+    }
+    (output.dtype == ElementType::F32).then(|| sums.into_iter().flat_map(f32::to_le_bytes).collect())
 }
 
 /// Returns whether all truth values hold, or any does; conditions need no other reductions.
@@ -741,6 +754,19 @@ mod tests {
         assert_eq!(of(dims), (vec![2], vec![3, 5]));
         assert_eq!(of(numbers), (vec![3], vec![0, 1, 2]));
         assert_eq!(of(zeros).1, [0; 4]);
+    }
+
+    #[test]
+    fn a_sum_of_constants_is_a_constant() {
+        let mut b = Builder::default();
+        let (first, second) = (b.f32_constant(&[2], &[1.0, -2.5]), b.f32_constant(&[2], &[0.5, 4.0]));
+        let (one, both) = (b.f32(&[2]), b.f32(&[2]));
+        b.node(Op::AddN, &[first], &[one]);
+        b.node(Op::AddN, &[first, second], &[both]);
+        let graph = fold(b.output(both)).unwrap();
+        assert!(graph.nodes.is_empty());
+        let values = [one, both].map(|id| graph.tensors[id].f32_values().unwrap());
+        assert_eq!(values, [[1.0, -2.5], [1.5, 1.5]]);
     }
 
     #[test]

@@ -25,7 +25,7 @@ fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
 /// The detections of one search, from the highest score on.
 fn search(p: &Detections, corners: &[[f32; 4]], keys: &[f32], most: usize) -> Vec<(usize, f32)> {
     let mut order: Vec<usize> = (0..keys.len()).filter(|&i| keys[i] >= p.score).collect();
-    order.sort_by(|&a, &b| keys[b].partial_cmp(&keys[a]).unwrap());
+    order.sort_by(|&a, &b| keys[b].total_cmp(&keys[a]));
     let mut found: Vec<usize> = Vec::new();
     for i in order {
         if found.len() < most && found.iter().all(|&j| overlap(corners[j], corners[i]) <= p.overlap) {
@@ -51,7 +51,7 @@ fn expected(p: &Detections, corners: &[[f32; 4]], scores: &[f32]) -> Vec<Detecti
         let keys: Vec<f32> = (0..n).map(|i| classes(i)[class]).collect();
         all.extend(search(p, corners, &keys, p.per_class).into_iter().map(|(i, score)| (i, class, score)));
     }
-    all.sort_by(|a, b| b.2.partial_cmp(&a.2).unwrap());
+    all.sort_by(|a, b| b.2.total_cmp(&a.2));
     all.truncate(p.count);
     all
 }

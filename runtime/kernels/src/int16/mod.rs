@@ -12,7 +12,7 @@
 //! | [`mean()`] | output elements | one element |
 //! | [`requantize_i16`], [`widen`], [`narrow`], [`logistic`], [`tanh`], [`quantize`], [`dequantize`] | | the caller slices |
 //!
-//! What only moves elements is in the [crate](crate) itself.
+//! What only moves elements is in the [crate] itself.
 
 mod add;
 mod channels;

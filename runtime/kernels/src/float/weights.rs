@@ -23,16 +23,16 @@ pub trait Weights: Copy {
     #[must_use]
     fn tail(self, from: usize) -> Self;
 
-    /// Writes to each output the sum of the products of a window with its row: [`products::multiply_f32`].
+    /// Writes to each output the sum of the products of a window with its row: `products::multiply_f32`.
     fn multiply(self, window: &Window, len: usize, input: &[f32], stride: usize, outputs: &mut [f32]);
 
-    /// Writes to each output the sum of the products of its channel: [`products::depthwise_f32`].
+    /// Writes to each output the sum of the products of its channel: `products::depthwise_f32`.
     fn depthwise(self, window: &Window, input: &[f32], outputs: &mut [f32]);
 
-    /// For each pixel the sums of [`multiply`](Self::multiply), finished: [`products::multiply_pixels`].
+    /// For each pixel the sums of [`multiply`](Self::multiply), finished: `products::multiply_pixels`.
     fn multiply_pixels(pixels: &Pixels<'_, Self>, outputs: &mut [f32]);
 
-    /// For each pixel the sums of [`depthwise`](Self::depthwise), finished: [`products::depthwise_pixels`].
+    /// For each pixel the sums of [`depthwise`](Self::depthwise), finished: `products::depthwise_pixels`.
     fn depthwise_pixels(pixels: &Pixels<'_, Self>, outputs: &mut [f32]);
 
     /// Adds to a sum the products of `x` with the first weights, if there are as many.

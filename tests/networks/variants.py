@@ -7,7 +7,7 @@
 
 Each network is fetched by name with pip, quantized in each way, compiled, and run on inputs from a fixed seed; the
 output is compared with LiteRT's without delegates. Prints the table of docs/src/networks.md. Exit code 1 if a file is
-refused, if one with quantized activations differs in a code, or if another output differs by more than it may.
+refused, if static int8 differs in a code, or if another output differs by more than it may.
 """
 
 import hashlib
@@ -39,7 +39,8 @@ VARIANTS = {
     "hybrid int4": (recipe.dynamic_wi4_afp32, 1e-2),
     "weight-only int8": (recipe.weight_only_wi8_afp32, 1e-4),
     "weight-only int4": (recipe.weight_only_wi4_afp32, 1e-4),
-    "16x8": (recipe.static_wi8_ai16, 0),
+    # LiteRT rounds some codes otherwise than TensorFlow Lite Micro, whose codes these are.
+    "16x8": (recipe.static_wi8_ai16, 1),
 }
 
 

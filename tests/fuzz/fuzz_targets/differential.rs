@@ -41,7 +41,7 @@ fn ours(file: &[u8]) {
     for (i, name) in model.constant_names().enumerate() {
         let (value, tensor) = (model.value(i), theirs.tensor(name).unwrap());
         let bytes = model.constant(&value);
-        assert_eq!(format!("{:?}", tensor.dtype()), value.dtype.name());
+        assert_eq!(format!("{:?}", tensor.dtype()), value.dtype.stored().name());
         let (same, padding) = tensor.data().split_at(bytes.len());
         assert!(same == bytes && padding.len() < 16, "{name}");
         assert_eq!(same.as_ptr(), bytes.as_ptr());

@@ -42,20 +42,34 @@ pub fn max_pool2d(p: &Pool2d, rows: Range<usize>, input: &[i8], output: &mut [i8
     pool::<Maximum, _>([p.input, p.output], &p.window, |x| p.activation.clamp(x), rows, input, output);
 }
 
+/// A type of elements.
+pub(crate) trait Element: Copy + Into<i32> {
+    /// The smallest.
+    const MIN: i32;
+}
+
+impl Element for i8 {
+    const MIN: i32 = Self::MIN as i32;
+}
+
+impl Element for i16 {
+    const MIN: i32 = Self::MIN as i32;
+}
+
 /// The reduction of a window's taps to one value.
-pub(crate) trait Reduction {
+pub(crate) trait Reduction<T> {
     const START: i32;
-    fn add(accumulator: i32, x: i32) -> i32;
+    fn add(accumulator: i32, x: T) -> i32;
     /// The result over `taps` taps; `None` to leave the output unchanged.
     fn finish(accumulator: i32, taps: usize) -> Option<i32>;
 }
 
 pub(crate) struct Average;
-impl Reduction for Average {
+impl<T: Element> Reduction<T> for Average {
     const START: i32 = 0;
     #[inline]
-    fn add(accumulator: i32, x: i32) -> i32 {
-        accumulator.wrapping_add(x)
+    fn add(accumulator: i32, x: T) -> i32 {
+        accumulator.wrapping_add(x.into())
     }
     #[inline]
     fn finish(sum: i32, taps: usize) -> Option<i32> {
@@ -66,11 +80,12 @@ impl Reduction for Average {
 }
 
 pub(crate) struct Maximum;
-impl Reduction for Maximum {
-    const START: i32 = i32::MIN;
+impl<T: Element> Reduction<T> for Maximum {
+    // No less: compilers make more of a narrow range.
+    const START: i32 = T::MIN;
     #[inline]
-    fn add(accumulator: i32, x: i32) -> i32 {
-        accumulator.max(x)
+    fn add(accumulator: i32, x: T) -> i32 {
+        accumulator.max(x.into())
     }
     #[inline]
     fn finish(maximum: i32, _: usize) -> Option<i32> {
@@ -81,7 +96,7 @@ impl Reduction for Maximum {
 /// Reduces the windows of rows of an output of shape `shapes[1]` on an input of shape `shapes[0]`; `code` clamps a result
 /// to the elements' type.
 #[inline]
-pub(crate) fn pool<R: Reduction, T: Copy + Into<i32>>(
+pub(crate) fn pool<R: Reduction<T>, T: Element>(
     shapes: [[usize; 4]; 2],
     window: &Window2d,
     code: impl Fn(i32) -> T,
@@ -121,7 +136,7 @@ pub(crate) fn pool<R: Reduction, T: Copy + Into<i32>>(
 
 /// Computes `N` channels of one pixel; `input` starts at the first of them under the window's first tap.
 #[inline]
-fn reduce<R: Reduction, T: Copy + Into<i32>, const N: usize>(
+fn reduce<R: Reduction<T>, T: Element, const N: usize>(
     [_, _, width, depth]: [usize; 4],
     code: &impl Fn(i32) -> T,
     [y, x]: [&Taps; 2],
@@ -137,7 +152,7 @@ fn reduce<R: Reduction, T: Copy + Into<i32>, const N: usize>(
                 break;
             };
             for (accumulator, &x) in accumulators.iter_mut().zip(inputs) {
-                *accumulator = R::add(*accumulator, x.into());
+                *accumulator = R::add(*accumulator, x);
             }
             pixel = tail(pixel, depth);
         }

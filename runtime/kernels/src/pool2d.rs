@@ -33,43 +33,29 @@ pub struct Pool2d {
 ///
 /// For a window that is entirely in the padding, the output pixel stays unchanged.
 pub fn avg_pool2d(p: &Pool2d, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
-    pool::<Average, _>([p.input, p.output], &p.window, |x| p.activation.clamp(x), rows, input, output);
+    pool::<Average>(p, rows, input, output);
 }
 
 /// Takes the maxima of output rows `rows`; a row is one of the `N * OH` lines of `OW * C` elements,
 /// and `output` holds the lines of `rows` only.
 pub fn max_pool2d(p: &Pool2d, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
-    pool::<Maximum, _>([p.input, p.output], &p.window, |x| p.activation.clamp(x), rows, input, output);
-}
-
-/// A type of elements.
-pub(crate) trait Element: Copy + Into<i32> {
-    /// The smallest.
-    const MIN: i32;
-}
-
-impl Element for i8 {
-    const MIN: i32 = Self::MIN as i32;
-}
-
-impl Element for i16 {
-    const MIN: i32 = Self::MIN as i32;
+    pool::<Maximum>(p, rows, input, output);
 }
 
 /// The reduction of a window's taps to one value.
-pub(crate) trait Reduction<T> {
+trait Reduction {
     const START: i32;
-    fn add(accumulator: i32, x: T) -> i32;
+    fn add(accumulator: i32, x: i8) -> i32;
     /// The result over `taps` taps; `None` to leave the output unchanged.
     fn finish(accumulator: i32, taps: usize) -> Option<i32>;
 }
 
-pub(crate) struct Average;
-impl<T: Element> Reduction<T> for Average {
+struct Average;
+impl Reduction for Average {
     const START: i32 = 0;
     #[inline]
-    fn add(accumulator: i32, x: T) -> i32 {
-        accumulator.wrapping_add(x.into())
+    fn add(accumulator: i32, x: i8) -> i32 {
+        accumulator.wrapping_add(i32::from(x))
     }
     #[inline]
     fn finish(sum: i32, taps: usize) -> Option<i32> {
@@ -79,13 +65,12 @@ impl<T: Element> Reduction<T> for Average {
     }
 }
 
-pub(crate) struct Maximum;
-impl<T: Element> Reduction<T> for Maximum {
-    // No less: compilers make more of a narrow range.
-    const START: i32 = T::MIN;
+struct Maximum;
+impl Reduction for Maximum {
+    const START: i32 = i8::MIN as i32;
     #[inline]
-    fn add(accumulator: i32, x: T) -> i32 {
-        accumulator.max(x.into())
+    fn add(accumulator: i32, x: i8) -> i32 {
+        accumulator.max(i32::from(x))
     }
     #[inline]
     fn finish(maximum: i32, _: usize) -> Option<i32> {
@@ -93,41 +78,32 @@ impl<T: Element> Reduction<T> for Maximum {
     }
 }
 
-/// Reduces the windows of rows of an output of shape `shapes[1]` on an input of shape `shapes[0]`; `code` clamps a result
-/// to the elements' type.
 #[inline]
-pub(crate) fn pool<R: Reduction<T>, T: Element>(
-    shapes: [[usize; 4]; 2],
-    window: &Window2d,
-    code: impl Fn(i32) -> T,
-    rows: Range<usize>,
-    input: &[T],
-    output: &mut [T],
-) {
-    let [shape, [_, out_height, out_width, _]] = shapes;
-    let [.., depth] = shape;
-    let [vertical, horizontal] = Axis::pair(shape, &Window2d { dilation: [1, 1], ..*window });
+fn pool<R: Reduction>(p: &Pool2d, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
+    let [.., depth] = p.input;
+    let [_, out_height, out_width, _] = p.output;
+    let [vertical, horizontal] = Axis::pair(p.input, &Window2d { dilation: [1, 1], ..p.window });
 
     for_each_line(rows, out_width * depth, output, |row, line| {
         let (image, y) = div_rem(row, out_height);
         let y = vertical.clip(y);
         for_each_line(0..out_width, depth, line, |x, pixel| {
             let x = horizontal.clip(x);
-            let first = pixel_start(shape, [image, y.input, x.input]);
+            let first = pixel_start(p.input, [image, y.input, x.input]);
             let input = tail(input, first);
             let mut at = 0;
             let (blocks, left) = if POOLED > 4 { pixel.as_chunks_mut::<POOLED>() } else { (&mut [][..], pixel) };
             for outputs in blocks {
-                reduce::<R, T, POOLED>(shape, &code, [&y, &x], tail(input, at), outputs);
+                reduce::<R, POOLED>(p, [&y, &x], tail(input, at), outputs);
                 at += POOLED;
             }
             let (by_4, left) = left.as_chunks_mut::<4>();
             for outputs in by_4 {
-                reduce::<R, T, 4>(shape, &code, [&y, &x], tail(input, at), outputs);
+                reduce::<R, 4>(p, [&y, &x], tail(input, at), outputs);
                 at += 4;
             }
             for output in left.as_chunks_mut::<1>().0 {
-                reduce::<R, T, 1>(shape, &code, [&y, &x], tail(input, at), output);
+                reduce::<R, 1>(p, [&y, &x], tail(input, at), output);
                 at += 1;
             }
         });
@@ -136,13 +112,8 @@ pub(crate) fn pool<R: Reduction<T>, T: Element>(
 
 /// Computes `N` channels of one pixel; `input` starts at the first of them under the window's first tap.
 #[inline]
-fn reduce<R: Reduction<T>, T: Element, const N: usize>(
-    [_, _, width, depth]: [usize; 4],
-    code: &impl Fn(i32) -> T,
-    [y, x]: [&Taps; 2],
-    input: &[T],
-    outputs: &mut [T; N],
-) {
+fn reduce<R: Reduction, const N: usize>(p: &Pool2d, [y, x]: [&Taps; 2], input: &[i8], outputs: &mut [i8; N]) {
+    let [_, _, width, depth] = p.input;
     let mut accumulators = [R::START; N];
     let mut line = input;
     for _ in y.taps.clone() {
@@ -161,7 +132,7 @@ fn reduce<R: Reduction<T>, T: Element, const N: usize>(
     let taps = y.len() * x.len();
     for (output, accumulator) in outputs.iter_mut().zip(accumulators) {
         if let Some(value) = R::finish(accumulator, taps) {
-            *output = code(value);
+            *output = p.activation.clamp(value);
         }
     }
 }

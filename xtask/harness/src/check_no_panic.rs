@@ -105,7 +105,9 @@ pub fn model_file(context: &Context) -> Result<PathBuf> {
 fn model_for(context: &Context, board: &Board) -> Result<ModelFile> {
     let mut model = ModelFile::open(&fetch::model(context, MODEL)?, &[])?;
     for smaller in SMALLER {
-        let leaves_room = model.bytes.len() as u64 <= board.length("flash") / 2;
+        let bytes = model.bytes.len() as u64;
+        let leaves_room =
+            bytes <= board.length("flash") / 2 && board.model_slot.is_none_or(|slot| bytes <= slot.length);
         if leaves_room && fit::check(board, &model).is_ok() {
             break;
         }

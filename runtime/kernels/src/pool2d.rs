@@ -50,6 +50,14 @@ trait Reduction {
     fn finish(accumulator: i32, taps: usize) -> Option<i32>;
 }
 
+/// Returns a sum of `taps` elements divided by their number, halves rounded away from zero; `None` if there are none.
+#[inline]
+pub(crate) fn average(sum: i32, taps: usize) -> Option<i32> {
+    let taps = taps as i32;
+    let half = if sum > 0 { taps / 2 } else { -(taps / 2) };
+    sum.wrapping_add(half).checked_div(taps)
+}
+
 struct Average;
 impl Reduction for Average {
     const START: i32 = 0;
@@ -59,9 +67,7 @@ impl Reduction for Average {
     }
     #[inline]
     fn finish(sum: i32, taps: usize) -> Option<i32> {
-        let taps = taps as i32;
-        let half = if sum > 0 { taps / 2 } else { -(taps / 2) };
-        sum.wrapping_add(half).checked_div(taps)
+        average(sum, taps)
     }
 }
 

@@ -7,6 +7,7 @@
 use core::ops::Range;
 
 use crate::lines::for_each_line;
+use crate::pool2d::average;
 use crate::window::{Axis, div_rem, pixel_start};
 use tealight_types::{ActivationRangeI16, Window2d};
 
@@ -28,11 +29,7 @@ pub struct Pool2d {
 ///
 /// For a window that is entirely in the padding, the output pixel stays unchanged.
 pub fn avg_pool2d(p: &Pool2d, rows: Range<usize>, input: &[i16], output: &mut [i16]) {
-    let finish = |sum: i32, taps: i32| {
-        let half = if sum > 0 { taps / 2 } else { -(taps / 2) };
-        sum.wrapping_add(half).checked_div(taps)
-    };
-    pool(p, rows, input, output, 0, i32::wrapping_add, finish);
+    pool(p, rows, input, output, 0, i32::wrapping_add, average);
 }
 
 /// Takes the maxima of output rows `rows`; a row is one of the `N * OH` lines of `OW * C` elements,
@@ -51,7 +48,7 @@ fn pool(
     output: &mut [i16],
     start: i32,
     add: impl Fn(i32, i32) -> i32,
-    finish: impl Fn(i32, i32) -> Option<i32>,
+    finish: impl Fn(i32, usize) -> Option<i32>,
 ) {
     let [_, _, width, depth] = p.input;
     let [_, out_height, out_width, _] = p.output;
@@ -70,7 +67,7 @@ fn pool(
                         value = add(value, input.get(first.wrapping_add(tap)).copied().unwrap_or(0).into());
                     }
                 }
-                if let Some(value) = finish(value, (y.len() * x.len()) as i32) {
+                if let Some(value) = finish(value, y.len() * x.len()) {
                     *output = p.activation.clamp(value);
                 }
             }

@@ -48,7 +48,7 @@ pub(super) struct Stored {
 }
 
 /// A node of the network, with its inputs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) op: String,
     /// The version of the operator set.

@@ -3,7 +3,7 @@
 use super::{Expansion, STEP};
 use crate::diag::Result;
 use crate::ir::Op;
-use crate::ir::graph::{Content, ElementType, Graph, Node, Tensor, TensorId};
+use crate::ir::graph::{Content, ElementType, Graph, Node, Tensor, TensorId, dimension_of};
 use tealight_format::ops::DetectionsF32;
 
 /// Returns the shapes of the outputs: boxes, classes, scores and the number of detections.
@@ -36,7 +36,7 @@ impl Expansion<'_> {
                 let what = format!("its output is {}, not float32 {shape:?}", self.graph.describe(output));
                 return Err(self.graph.invalid(node, what));
             }
-            let length = crate::ir::graph::count_of(&shape) as u32;
+            let length = dimension_of(&shape);
             let part = self.part(node, all, 0, from, length)?;
             self.write(node, Op::Reshape { new_shape: None }, &[part], output);
             from += length;

@@ -649,13 +649,5 @@ pub(super) fn lstm(n: &mut Network<'_>, node: &Node) -> Outputs {
     let ratio = Value::Constant(Constant::floats(&[], &[ratio]));
     let mut inputs = node.inputs.clone();
     inputs[0] = Some(n.pairwise(Op::Mul(Activation::None), [n.input(node, 0)?, &ratio], [node.name(0), ""])?);
-    let scaled = Node {
-        op: node.op.clone(),
-        opset: node.opset,
-        names: node.names.clone(),
-        inputs,
-        outputs: node.outputs.clone(),
-        attributes: node.attributes.clone(),
-    };
-    recurrent::unrolled(n, &scaled, &weights[0], &weights[1])
+    recurrent::unrolled(n, &Node { inputs, ..node.clone() }, &weights[0], &weights[1])
 }

@@ -20,9 +20,9 @@ pub(crate) struct Call<'s> {
     pub(crate) workspace: &'s [u8],
 }
 
-/// Computes `rows` of `op`. An output that shares memory with an input is computed into the scratch value, as many rows
-/// at a time as it holds, and copied to its place; any other output is written directly. An operator with a workspace
-/// uses the scratch value for it.
+/// Computes `rows` of `op`. Of an output that shares memory with an input, rows that share none of it are written
+/// directly; the others are computed into the scratch value, as many at a time as it holds, and copied to their place.
+/// Any other output is written directly. An operator with a workspace uses the scratch value for it.
 pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: OpRecord<'_>, code: OpCode, rows: Range<u32>) {
     let output = model.record_of_value(op.output().into());
     let row_len = output.byte_len().checked_div(op.rows()).unwrap_or(0) as usize;
@@ -61,6 +61,13 @@ pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: OpRecord
     }
     let at_once = (scratch.byte_len() as usize).checked_div(row_len).unwrap_or(0).max(1);
     let mut start = rows.start;
+    let apart = bytes_before_inputs(model, op, range_of(output)).checked_div(row_len).unwrap_or(0).min(rows.end);
+    if start < apart {
+        let rows = start..apart;
+        start = apart;
+        let (output, reader) = split_output(model, &mut rest, place(&rows));
+        run::<O>(code, Call { op, rows, reader, output, state, workspace: &[] });
+    }
     while start < rows.end {
         let rows = start..start.saturating_add(at_once).min(rows.end);
         start = rows.end;
@@ -72,6 +79,20 @@ pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: OpRecord
         let (target, reader) = split_output(model, &mut rest, target);
         copy(reader.bytes(scratch), target);
     }
+}
+
+/// The number of bytes of an output, at `place`, that lie before all inputs it shares memory with; 0 if there are none.
+fn bytes_before_inputs(model: &Model<'_>, op: OpRecord<'_>, place: Range<usize>) -> usize {
+    let mut first = place.end;
+    let mut shared = false;
+    for index in (0..op.count()).filter_map(|k| op.input(k)) {
+        let input = model.record_of_value(index.into());
+        let at = range_of(input);
+        if !input.is_constant() && at.start < place.end && place.start < at.end {
+            (first, shared) = (first.min(at.start), true);
+        }
+    }
+    if shared { first.saturating_sub(place.start) } else { 0 }
 }
 
 /// The number of rows that use one workspace, for an operator that has a workspace.

@@ -356,7 +356,7 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
     match (inputs.count, filters.len) {
         (1, _) => layer.multiply_within::<72>(output),
         (_, ..=64) => layer.multiply_within::<160>(output),
-        _ => layer.multiply_within::<200>(output),
+        _ => layer.multiply_within::<250>(output),
     }
     clamp(filters, inputs.count, output_step, outputs);
 }
@@ -376,7 +376,7 @@ pub(crate) fn multiply_gathered(
     if filters.len <= 40 {
         gather_within::<150>(filters, count, output_step, outputs, gather);
     } else {
-        gather_within::<200>(filters, count, output_step, outputs, gather);
+        gather_within::<216>(filters, count, output_step, outputs, gather);
     }
 }
 

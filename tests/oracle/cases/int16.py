@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from graph import schema
+
 from .common import ACTIVATIONS, PADDING, Case, Model, Q, elements, operator, pick, scale, words
 from .conv import output_size
 
@@ -47,11 +49,12 @@ def image(h=6, w=6, k=(3, 3), stride=(1, 1), dilation=(1, 1), padding="SAME"):
 
 @operator
 def conv2d_i16():
-    def case(n=1, c=3, o=4, act="none", per_channel=True, bias=np.int64, groups=1, h=6, w=6, k=(3, 3), **window):
+    def case(n=1, c=3, o=4, act="none", per_channel=True, bias=np.int64, bias_type=None, groups=1, h=6, w=6, k=(3, 3), **window):
         def make(rng):
             model = Model()
             g = model.main
             x_q, small = symmetric(rng), bias is np.int32
+            typed = {} if bias_type is None else dict(quantizedBiasType=bias_type)
             x = g.input([n, h, w, c], x_q, I16)
             weights = rng.integers(-127, 128, (o, *k, c // groups), dtype=np.int8)
             wt, b, y_q = layer(
@@ -59,8 +62,8 @@ def conv2d_i16():
             )
             out, options, dilations = image(h, w, k, **window)
             y = g.output([n, *out, o], y_q, I16)
-            g.op("CONV_2D", [x, wt, *b], [y], fusedActivationFunction=ACTIVATIONS[act], **options, **dilations)
-            note = words(input=(n, h, w, c), filter=weights.shape, act=act, bias=getattr(bias, "__name__", bias), **window)
+            g.op("CONV_2D", [x, wt, *b], [y], fusedActivationFunction=ACTIVATIONS[act], **options, **dilations, **typed)
+            note = words(input=(n, h, w, c), filter=weights.shape, act=act, bias=getattr(bias, "__name__", bias), **typed, **window)
             return Case(model, note, inputs=[[codes(rng, (n, h, w, c), small)]])
 
         return make
@@ -85,6 +88,10 @@ def conv2d_i16():
             k=tuple(map(int, rng.integers(1, 5, 2))), stride=tuple(map(int, rng.integers(1, 4, 2))), dilation=pick(rng, (1, 1), (2, 1), (2, 3)),
             act=pick(rng, "none", "relu", "relu6", "relu_n1_to_1"), per_channel=pick(rng, True, False),
         )(rng)  # fmt: skip
+    # Without a bias, of a type for which sums have 32 bits, which wrap, or 64.
+    for bias_type in (schema.TensorType.INT32, schema.TensorType.INT64):
+        yield case(bias=None, bias_type=bias_type, h=9, w=9, k=(9, 9), c=20, o=3, padding="VALID")
+        yield case(bias=None, bias_type=bias_type, h=1, w=4, k=(1, 1), c=700, o=5, act="relu")
 
 
 @operator
@@ -135,19 +142,20 @@ def depthwise_conv2d_i16():
 
 @operator
 def fully_connected_i16():
-    def case(shape=(1, 12), units=10, keep=False, act="none", per_channel=False, bias=np.int64):
+    def case(shape=(1, 12), units=10, keep=False, act="none", per_channel=False, bias=np.int64, bias_type=None):
         def make(rng):
             model = Model()
             g = model.main
+            typed = {} if bias_type is None else dict(quantizedBiasType=bias_type)
             x_q, features, small = symmetric(rng), shape[-1], bias is np.int32
             x = g.input(shape, x_q, I16)
             weights = rng.integers(-127, 128, (units, features), dtype=np.int8)
             w, b, y_q = layer(rng, g, x_q, weights, features, 0, units, act, per_channel, bias, small)
             y = g.output([*shape[:-1], units] if keep else [elements(shape[:-1]), units], y_q, I16)
             g.op(
-                "FULLY_CONNECTED", [x, w, *b], [y], keepNumDims=keep, fusedActivationFunction=ACTIVATIONS[act]
+                "FULLY_CONNECTED", [x, w, *b], [y], keepNumDims=keep, fusedActivationFunction=ACTIVATIONS[act], **typed
             )
-            note = words(input=shape, units=units, act=act, per_channel=per_channel, bias=getattr(bias, "__name__", bias))
+            note = words(input=shape, units=units, act=act, per_channel=per_channel, bias=getattr(bias, "__name__", bias), **typed)
             return Case(model, note, inputs=[[codes(rng, shape, small)]])
 
         return make
@@ -160,6 +168,25 @@ def fully_connected_i16():
     yield case(shape=(1, 1), units=33)
     yield case(shape=(2, 700), units=6)
     yield case(shape=(16,), units=5, act="relu_n1_to_1")
+    for bias_type in (schema.TensorType.INT32, schema.TensorType.INT64):
+        yield case(shape=(2, 700), units=6, bias=None, bias_type=bias_type)
+        yield case(shape=(1, 700), units=9, bias=None, bias_type=bias_type, per_channel=True, act="relu")
+
+    def wrapping(bias_type):
+        def make(rng):
+            model = Model()
+            g = model.main
+            x = g.input([3, 800], Q(1e-3), I16)
+            w = g.const(rng.integers(100, 128, (7, 800), dtype=np.int8), Q(0.01))
+            y = g.output([3, 7], Q(1e-5 * 2**17), I16)
+            g.op("FULLY_CONNECTED", [x, w], [y], quantizedBiasType=bias_type)
+            values = rng.integers(29000, 32768, (3, 800), dtype=I16)
+            return Case(model, words(input=(3, 800), units=7, sums=2**31, quantizedBiasType=bias_type), inputs=[[values]])
+
+        return make
+
+    yield wrapping(schema.TensorType.INT32)
+    yield wrapping(schema.TensorType.INT64)
 
 
 def pool(name):

@@ -1,8 +1,8 @@
 //! Layers and functions of int16 activations with int8 weights ("16x8").
 //!
 //! Activations are symmetric, so no zero point is folded into a bias. The type of a layer's bias says how wide its sums are,
-//! as in TensorFlow Lite Micro: 64 bits for int64 and for none, 32 bits for int32. What is computed is TensorFlow Lite
-//! Micro's; what it refuses, is refused.
+//! as in TensorFlow Lite Micro: 64 bits for int64 and for none, 32 bits for int32. Where a file asks for int32 without a
+//! bias, its importer adds one of zeros. What is computed is TensorFlow Lite Micro's; what it refuses, is refused.
 
 use super::Lowering;
 use crate::diag::Result;

@@ -75,6 +75,19 @@ fn options<'a, T: Options<'a>>(operator: &schema::Operator<'a>) -> Result<T, Fau
     operator.options::<T>().ok_or(Fault::Options)
 }
 
+/// Returns whether the options of a layer say that its bias is int32. They are what counts where it has none.
+pub(super) fn has_int32_bias(op: &Op, operator: &schema::Operator<'_>) -> bool {
+    const INT32: i8 = 2;
+    let quantized_bias_type = match op {
+        Op::Conv2d(_) => operator.options::<schema::Conv2DOptions<'_>>().map(|o| o.quantized_bias_type()),
+        Op::FullyConnected(_) => {
+            operator.options::<schema::FullyConnectedOptions<'_>>().map(|o| o.quantized_bias_type())
+        }
+        _ => None,
+    };
+    quantized_bias_type == Some(INT32)
+}
+
 /// Returns the number of a graph of the file.
 fn graph(index: i32) -> Result<usize, Fault> {
     usize::try_from(index).map_err(|_| Fault::Value("graph", index))

@@ -144,6 +144,9 @@ fn import_graph(
             origin: i,
         };
         if let Some(op) = import_op(code, &operator).map_err(|error| error.at(&graph, &node))? {
+            if operators::has_int32_bias(&op, &operator) {
+                add_int32_bias(&mut graph, &mut node, made)?;
+            }
             node.op = NodeOp::Ir(op);
         } else if code_of(code) == CUSTOM
             && let Some(row) = code.custom_code().and_then(custom::row)
@@ -158,6 +161,25 @@ fn import_graph(
     check(&graph)?;
     check_order(&graph)?;
     Ok(graph)
+}
+
+/// Gives a layer of int16 activations without a bias one of zeros: its type says how wide the sums of the layer are.
+fn add_int32_bias(graph: &mut Graph, node: &mut Node, made: &Made) -> Result<()> {
+    let &[Some(input), Some(weights_id), ref bias @ ..] = &node.inputs[..] else { return Ok(()) };
+    if graph.tensors[input].dtype != ElementType::I16 || bias.iter().any(Option::is_some) {
+        return Ok(());
+    }
+    let weights = &graph.tensors[weights_id];
+    // Without weights for each of them, the layer is refused later.
+    let Some(&outputs) = weights.shape.first().filter(|&&outputs| outputs as usize <= weights.stored_len()) else {
+        return Ok(());
+    };
+    let name = format!("{}.bias", weights.name);
+    let size = outputs as usize * size_of::<i32>();
+    made.limit.make(size as u64, || format!("the bias `{name}`"))?;
+    let bias = graph.add(Tensor::constant(name, ElementType::I32, vec![outputs], vec![0; size]));
+    node.inputs = vec![Some(input), Some(weights_id), Some(bias)];
+    Ok(())
 }
 
 /// Makes indices that nodes compute int32, with a note: the model file has no 64-bit integers. Copies of them in another

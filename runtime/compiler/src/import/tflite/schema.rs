@@ -392,6 +392,7 @@ options! {
         3 activation: i8 = 0;
         4 dilation_w: i32 = 1;
         5 dilation_h: i32 = 1;
+        6 quantized_bias_type: i8 = 0;
     ] {}
     2 DepthwiseConv2DOptions [
         0 padding: i8 = 0;
@@ -416,6 +417,7 @@ options! {
     8 FullyConnectedOptions [
         0 activation: i8 = 0;
         1 weights_format: i8 = 0;
+        4 quantized_bias_type: i8 = 0;
     ] {}
     9 SoftmaxOptions [
         0 beta: f32 = 0.0;

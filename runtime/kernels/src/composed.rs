@@ -134,7 +134,7 @@ pub(crate) fn depthwise_line(
 
 /// Computes `rows` of a depthwise convolution, whose output has these lines, from `[input, weights]`. Returns whether it did:
 /// without a version of its own, an instruction set does not.
-#[cfg(not(arm_neon))]
+#[cfg(not(any(arm_mve, arm_neon)))]
 #[inline]
 pub(crate) fn depthwise_lines(
     _: &crate::DepthwiseConv2d,

@@ -20,11 +20,18 @@ use core::arch::{asm, naked_asm};
 use core::mem::offset_of;
 use tealight_types::ActivationRange;
 
+mod lines;
+
+pub(crate) use lines::depthwise_lines;
+
 /// [`portable::SHORTEST_RUN`](crate::portable::SHORTEST_RUN): copying shorter runs takes less than their loops.
 pub(crate) const SHORTEST_RUN: usize = 8;
 
 /// [`portable::ROWS`](crate::portable::ROWS): enough that setting up their requantization pays off.
 pub(crate) const ROWS: usize = 16;
+
+/// [`portable::POOLED`](crate::portable::POOLED): the sums of this many channels fit four registers.
+pub(crate) const POOLED: usize = 16;
 
 /// The operands of the tiles, and their state. The assembly knows the offsets of the fields.
 #[repr(C, align(8))]
@@ -619,6 +626,8 @@ macro_rules! requantized {
     };
 }
 
+use requantized;
+
 /// A depthwise convolution by blocks of `$block` channels: all pixels of a block, then the next block.
 ///
 /// Interleaved loads and stores of the sums match the order in which products are widened: of sixteen channels `q0`
@@ -1113,6 +1122,33 @@ pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[
             out("r12") _,
             out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _,
             options(nostack),
+        );
+    }
+}
+
+/// [`copy`](crate::lines::copy): sixteen at a time. For few elements, faster than a call of `memcpy`.
+#[inline]
+pub(crate) fn copy_run(output: &mut [i8], input: &[i8]) {
+    let len = output.len().min(input.len());
+    // SAFETY: both slices have at least `len` bytes; in the last iteration the lanes beyond the end read and write
+    // nothing.
+    unsafe {
+        asm!(
+            "mov r12, lr",
+            "wlstp.8 lr, r3, 3f",
+            "2:",
+            "vldrb.u8 q0, [r1], #16",
+            "vstrb.8 q0, [r0], #16",
+            "letp lr, 2b",
+            "3:",
+            "mov lr, r12",
+            inout("r0") output.as_mut_ptr() => _,
+            inout("r1") input.as_ptr() => _,
+            in("r3") len,
+            out("r12") _,
+            out("d0") _,
+            out("d1") _,
+            options(nostack, preserves_flags),
         );
     }
 }

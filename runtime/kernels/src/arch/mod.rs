@@ -34,7 +34,10 @@ pub(crate) use buffer::Buffer;
 #[cfg(all(arm_dsp, not(arm_mve)))]
 pub(crate) use arm_dsp::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(arm_mve)]
-pub(crate) use arm_mve::{ROWS, SHORTEST_RUN, add_some, depthwise, dot_rows, multiply, multiply_taps, requantize};
+pub(crate) use arm_mve::{
+    POOLED, ROWS, SHORTEST_RUN, add_some, copy_run, depthwise, depthwise_lines, dot_rows, multiply, multiply_taps,
+    requantize,
+};
 #[cfg(arm_neon)]
 pub(crate) use arm_neon::{
     PADDED, POOLED, ROWS, SHORTEST_RUN, add_some, copy_run, depthwise, depthwise_lines, dot_rows, multiply,
@@ -102,13 +105,13 @@ impl Element for i8 {}
 
 #[cfg(not(any(riscv_v, all(arm_dsp, not(arm_mve)))))]
 pub(crate) use crate::composed::depthwise_line;
-#[cfg(not(arm_neon))]
+#[cfg(not(any(arm_mve, arm_neon)))]
 pub(crate) use crate::composed::depthwise_lines;
 #[cfg(not(any(riscv_v, all(arm_dsp, not(arm_mve)))))]
 pub(crate) use crate::composed::{gather, has_depthwise_line};
 #[cfg(not(all(arm_dsp, not(arm_mve))))]
 pub(crate) use crate::composed::{has_vector_products, multiply_gathered, multiply_others, multiply_vector};
-#[cfg(not(any(arm_neon, riscv_v, all(arm_dsp, not(arm_mve)))))]
+#[cfg(not(any(arm_dsp, arm_mve, arm_neon, riscv_v)))]
 pub(crate) use crate::lines::copy as copy_run;
 #[cfg(all(arm_dsp, not(arm_mve)))]
 pub(crate) use arm_dsp::{
@@ -118,7 +121,7 @@ pub(crate) use arm_dsp::{
 
 #[cfg(not(any(arm_neon, x86_64_vectors)))]
 pub(crate) use crate::portable::PADDED;
-#[cfg(not(any(arm_neon, riscv_v)))]
+#[cfg(not(any(arm_mve, arm_neon, riscv_v)))]
 pub(crate) use crate::portable::POOLED;
 #[cfg(not(any(arm_dsp, arm_mve, arm_neon, riscv_v, x86_64_vectors)))]
 pub(crate) use crate::portable::add_some;

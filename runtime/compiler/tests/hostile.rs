@@ -5,7 +5,7 @@
 mod tflite;
 
 use std::path::Path;
-use tealight_compiler::quantize::{Quantize, QuantizeError, Ranges, compile_float, compile_weights};
+use tealight_compiler::quantize::{Activations, Quantize, QuantizeError, Ranges, compile_float, compile_weights};
 use tealight_compiler::{BlockType, CompileError, Options, compile_tflite, import_tflite};
 use tealight_testing::rng::Rng;
 
@@ -90,11 +90,14 @@ fn damaged_float_models_do_not_panic() {
         let size = network.inputs.iter().map(|&id| network.tensors[id].elements()).sum::<usize>();
         let samples: Vec<Vec<f32>> =
             (0..3).map(|_| (0..size).map(|_| random.index(2000) as f32 / 1000.0 - 1.0).collect()).collect();
-        let int8 = compile_float(&network, &samples, &quantize, b"", &Options::default());
+        let [int8, wide] = [Activations::Int8, Activations::Int16].map(|activations| {
+            let quantize = Quantize { activations, ..quantize };
+            compile_float(&network, &samples, &quantize, b"", &Options::default())
+        });
         let streams = [samples];
         let options = Options { quantize: Some(BlockType::Q8_0), f16: true, ..Options::default() };
         let stored = compile_weights(&network, &streams, Some(20.0), b"", &options);
-        for result in [int8, stored] {
+        for result in [int8, wide, stored] {
             match result {
                 Ok(_) => taken += 1,
                 Err(QuantizeError::Compile(CompileError::Internal(what))) => panic!("{what}"),

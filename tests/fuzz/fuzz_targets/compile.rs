@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used)] // a failed unwrap is a finding
 
 use tealight_compiler::builder::compile_kernel_graph;
-use tealight_compiler::quantize::{Quantize, Ranges, compile_float, compile_weights};
+use tealight_compiler::quantize::{Activations, Quantize, Ranges, compile_float, compile_weights};
 use tealight_compiler::{Options, import_tflite};
 use tealight_fuzz::exercise::{Outcome, exercise};
 use tealight_fuzz::random::{self, Choices};
@@ -53,6 +53,7 @@ fn quantized(data: &[u8]) {
         return;
     }
     let quantize = Quantize {
+        activations: rest.pick(&[Activations::Int8, Activations::Int16]),
         ranges: Some(rest.pick(&[Ranges::Mse, Ranges::MinMax])),
         bias_correction: Some(rest.one_in(2)),
         equalize: Some(rest.one_in(2)),

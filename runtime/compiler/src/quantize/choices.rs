@@ -5,7 +5,7 @@
 
 use super::float_run::{FloatRun, internal, memory, open, values_of, write_input};
 use super::measure::step;
-use super::range::Params;
+use super::range::{Activations, Params};
 use super::report::{Choice, Sums};
 use super::samples::Samples;
 use super::{QuantizeError, Result};
@@ -42,7 +42,7 @@ struct SingleLayer {
     memory: u64,
     /// The index of its input and of its output in [`FloatRun::ids`].
     places: [usize; 2],
-    /// The quantization of input and output, if it represents an int8 layer.
+    /// The quantization of input and output, if it represents a quantized layer.
     rounded: Option<[Params; 2]>,
     /// The index of the layer, and of the choice that is measured.
     of: [usize; 2],
@@ -66,7 +66,7 @@ pub(super) fn choices(graph: &Graph, samples: Samples<'_>, options: &Options) ->
             let place = |id: TensorId| float.place(graph.base(id));
             let input = one.inputs.first().copied().flatten();
             let (Some(from), Some(to)) = (input.and_then(place), place(output)) else { continue };
-            let ranges = [from, to].map(|at| Params::of(extremes[at][0], extremes[at][1]));
+            let ranges = [from, to].map(|at| extremes[at]);
             for (one, choice) in candidates(graph, one, ranges)? {
                 let what = || format!("each layer by itself in each type, up to `{}`,", graph.tensors[id].name);
                 limit.make(one.memory, what)?;
@@ -115,8 +115,9 @@ fn extremes(float: &FloatRun, graph: &Graph, samples: Samples<'_>) -> Result<Vec
     Ok(extremes)
 }
 
-/// Compiles the layer `node` alone in each type that it can have, and returns these with the bytes of each.
-fn candidates(graph: &Graph, node: &Node, ranges: [Params; 2]) -> Result<Vec<(SingleLayer, Choice)>> {
+/// Compiles the layer `node` alone in each type that it can have, and returns these with the bytes of each. `ranges` are
+/// the minimum and maximum of its input and of its output.
+fn candidates(graph: &Graph, node: &Node, ranges: [[f32; 2]; 2]) -> Result<Vec<(SingleLayer, Choice)>> {
     let mut all = Vec::new();
     // Int4 is measured in int8 arithmetic, below.
     for of in WeightType::all().filter(|of| *of != WeightType::Int4) {
@@ -136,10 +137,11 @@ fn candidates(graph: &Graph, node: &Node, ranges: [Params; 2]) -> Result<Vec<(Si
             all.push(one(layer, name, None)?);
         }
     }
-    for (name, dtype) in [(INT8, ElementType::I8), (INT4, ElementType::I4)] {
+    for (name, dtype, activations) in QUANTIZED {
         let mut layer = single(graph, node);
-        if let Some(bytes) = round_to_int8(&mut layer, ranges[0], dtype) {
-            let (single_layers, mut choice) = one(layer, name, Some(ranges))?;
+        let rounded = ranges.map(|[low, high]| Params::of(low, high, activations));
+        if let Some(bytes) = round_weights(&mut layer, rounded[0], dtype) {
+            let (single_layers, mut choice) = one(layer, name, Some(rounded))?;
             choice.bytes = bytes;
             all.push((single_layers, choice));
         }
@@ -147,11 +149,18 @@ fn candidates(graph: &Graph, node: &Node, ranges: [Params; 2]) -> Result<Vec<(Si
     Ok(all)
 }
 
-/// The name of int8 among the types of weights.
-pub(super) const INT8: &str = "int8";
+/// The types of a quantized layer's weights: name, type of weights and of activations.
+pub(super) const QUANTIZED: [(&str, ElementType, Activations); 3] = [
+    ("int8", ElementType::I8, Activations::Int8),
+    ("int8-int4", ElementType::I4, Activations::Int8),
+    ("16x8", ElementType::I8, Activations::Int16),
+];
 
-/// The name of int8 with int4 weights.
-pub(super) const INT4: &str = "int8-int4";
+/// Returns the name of a quantized layer's type.
+pub(super) fn quantized_name(weights: ElementType, activations: Activations) -> Option<&'static str> {
+    let found = QUANTIZED.iter().find(|(_, dtype, of)| (*dtype, *of) == (weights, activations));
+    found.map(|(name, ..)| *name)
+}
 
 /// Compiles a layer alone.
 fn one(layer: Graph, weights: &'static str, rounded: Option<[Params; 2]>) -> Result<(SingleLayer, Choice)> {
@@ -186,9 +195,10 @@ fn single(graph: &Graph, node: &Node) -> Graph {
     layer
 }
 
-/// Rounds the weights of a layer alone as int8 does, to int8 or int4. Returns the bytes that they would have: one or a half
-/// for each weight, twelve for each channel (bias, multiplier, shift); `None` if the layer has no int8 form.
-fn round_to_int8(layer: &mut Graph, input: Params, dtype: ElementType) -> Option<usize> {
+/// Rounds the weights of a layer alone to int8 or int4, as a quantized network with this input has them. Returns the bytes
+/// that they would have: one or a half for each weight, and for each channel those of bias, multiplier and shift; `None` if
+/// the layer has no quantized form.
+fn round_weights(layer: &mut Graph, input: Params, dtype: ElementType) -> Option<usize> {
     let depthwise = match layer.nodes[0].op {
         NodeOp::Kernel(Operator::Conv2dF32(_) | Operator::FullyConnectedF32(_)) => false,
         NodeOp::Kernel(Operator::DepthwiseConv2dF32(_)) => true,
@@ -202,11 +212,13 @@ fn round_to_int8(layer: &mut Graph, input: Params, dtype: ElementType) -> Option
     if bias.len() != channels.count {
         return None;
     }
-    let errors = Weights::new(&data, &bias, input.0.scale, channels, dtype).errors(&data);
+    let Params { quantization, activations } = input;
+    let bias_type = activations.bias_type();
+    let errors = Weights::new(&data, &bias, quantization.scale, channels, dtype, bias_type).errors(&data);
     let bytes: Vec<u8> = data.iter().zip(errors).flat_map(|(weight, error)| (weight + error).to_le_bytes()).collect();
     layer.tensors[id].content = Content::Constant(bytes.into());
     let weights = if dtype == ElementType::I4 { data.len().div_ceil(2) } else { data.len() };
-    Some(weights + 12 * channels.count)
+    Some(weights + (bias_type.size().unwrap_or(4) + 8) * channels.count)
 }
 
 /// Returns the choices of a table that rows are gathered from, by comparing the rows themselves.

@@ -1,7 +1,7 @@
 //! Replaces constants that mean "minus infinity" by smaller ones that do not widen a range.
 //!
 //! Converters write a value that must never win a maximum as a number below all others: the border of a max pool as
-//! -3.4e38, -1e9 or -inf, masked scores before softmax as -1e9. In float the magnitude does not matter. In int8 the
+//! -3.4e38, -1e9 or -inf, masked scores before softmax as -1e9. In float the magnitude does not matter. Quantized, the
 //! constant shares a range with the data, or determines the range of a sum, and leaves no codes for anything else.
 //!
 //! Whether a constant never wins depends on everything that is computed from it, so this is tested by running the
@@ -13,17 +13,26 @@
 use super::float_run::FloatRun;
 use super::observe::{moved, numbers};
 use super::outliers::peak;
+use super::rule::{Rule, Rules, f32_inputs};
 use super::samples::Samples;
-use super::sharing::{Rule, Sharing, f32_inputs};
-use super::{QuantizeError, Result};
+use super::sharing::Sharing;
+use super::{Activations, QuantizeError, Result};
 use crate::ir::Op;
 use crate::ir::graph::{Content, ElementType, Graph, NodeOp, TensorId};
 use crate::options::Options;
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
-/// A constant this many times larger than the data beside it leaves the data one code or none.
+/// A constant this many times larger than the data beside it leaves the data one 8-bit code or none.
 const DOMINATES: f32 = 256.0;
+
+/// Returns how many times larger than the data beside it a constant may be at most, to leave the data more than one code.
+fn largest_ratio(activations: Activations) -> f32 {
+    match activations {
+        Activations::Int8 => DOMINATES,
+        Activations::Int16 => DOMINATES * 256.0,
+    }
+}
 
 /// The smallest power of two that constants are clamped to: a score that is 8 below another is nearly 0 after softmax.
 const SMALLEST: f32 = 8.0;
@@ -34,8 +43,13 @@ const POWERS: usize = 12;
 /// How many constants are tried one by one if they cannot all be clamped: each takes several runs of the network.
 const MAX_SINGLE: usize = 8;
 
-/// The maximum change of an output, relative to its maximum magnitude: a quarter of a code.
-const TOLERANCE: f32 = 1.0 / 1024.0;
+/// Returns the maximum change of an output, relative to its maximum magnitude: a quarter of a code.
+fn tolerance(activations: Activations) -> f32 {
+    match activations {
+        Activations::Int8 => 1.0 / 1024.0,
+        Activations::Int16 => 1.0 / 131_072.0,
+    }
+}
 
 /// A constant that leaves the data beside it no codes, and that the outputs depend on.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,20 +75,21 @@ impl DominantConstant {
 /// range `input_range` if that is known.
 ///
 /// # Errors
-/// The network has an operator without an int8 form, or an infinite constant that the outputs depend on.
+/// An infinite constant that the outputs depend on.
 pub(super) fn clamp_constants(
     mut graph: Graph,
+    rules: &Rules,
     samples: Samples<'_>,
     ordinary: Option<Samples<'_>>,
     input_range: Option<[f32; 2]>,
     options: &Options,
 ) -> Result<(Graph, Vec<DominantConstant>)> {
-    let uses = uses(&mut graph)?;
+    let uses = uses(&mut graph, rules);
     if uses.is_empty() {
         return Ok((graph, Vec::new()));
     }
     let mut original = Original::run(&graph, samples, options)?;
-    let reach = original.reach(&graph, input_range)?;
+    let reach = original.reach(&graph, rules, input_range);
     let mut losing = Vec::new();
     for one in &uses {
         let Some(&[low, high]) = one.group.and_then(|group| reach.get(&group)) else { continue };
@@ -89,14 +104,15 @@ pub(super) fn clamp_constants(
         original = Original::run(&graph, ordinary, options)?;
     }
     let beside: Vec<(&Use, f32)> = uses.iter().map(|one| (one, original.beside(&graph, one, &reach))).collect();
-    let is_far = |graph: &Graph, &(one, beside): &(&Use, f32)| {
+    let is_far = |graph: &Graph, &(one, beside): &(&Use, f32), ratio: f32| {
         let magnitude = largest(&content(graph, one.id)).abs();
-        magnitude.is_infinite() || (beside > 0.0 && magnitude > DOMINATES * beside)
+        magnitude.is_infinite() || (beside > 0.0 && magnitude > ratio * beside)
     };
-    let masks: Vec<(&Use, f32)> = beside.into_iter().filter(|one| is_far(&graph, one)).collect();
-    graph = original.with_powers_of_two(graph, &masks, ordinary.unwrap_or(samples))?;
+    let masks: Vec<(&Use, f32)> = beside.into_iter().filter(|one| is_far(&graph, one, DOMINATES)).collect();
+    let tolerance = tolerance(rules.activations);
+    graph = original.with_powers_of_two(graph, &masks, ordinary.unwrap_or(samples), tolerance)?;
     let mut dominant = Vec::new();
-    for (one, data) in masks.into_iter().filter(|one| is_far(&graph, one)) {
+    for (one, data) in masks.into_iter().filter(|one| is_far(&graph, one, largest_ratio(rules.activations))) {
         let node = &graph.nodes[one.node];
         let (site, constant) = (graph.site(node).to_string(), graph.tensors[one.id].name.clone());
         let found = DominantConstant { site, constant, value: largest(&content(&graph, one.id)), data };
@@ -122,11 +138,12 @@ struct Use {
 
 /// Returns the constants to examine: those that share a range with data and are not 0, and large ones. Each use of a
 /// constant gets its own tensor, because a constant that never wins in one place may win in another.
-fn uses(graph: &mut Graph) -> Result<Vec<Use>> {
+fn uses(graph: &mut Graph, rules: &Rules) -> Vec<Use> {
     let (mut uses, mut states) = (Vec::new(), HashSet::new());
     for node in 0..graph.nodes.len() {
-        let rule = Rule::of(graph, &graph.nodes[node])?;
-        let Some(&output) = graph.nodes[node].outputs.first().filter(|_| rule != Rule::Layer) else { continue };
+        let rule = rules.of[node];
+        let shares_or_joins = !matches!(rule, Rule::Layer | Rule::Float);
+        let Some(&output) = graph.nodes[node].outputs.first().filter(|_| shares_or_joins) else { continue };
         for input in 0..graph.nodes[node].inputs.len() {
             let Some(id) = graph.nodes[node].inputs[input] else { continue };
             let numbers = content(graph, id);
@@ -144,7 +161,7 @@ fn uses(graph: &mut Graph) -> Result<Vec<Use>> {
             }
         }
     }
-    Ok(uses)
+    uses
 }
 
 /// Returns the f32 values of a constant, or of the initial value of a state; none for other tensors.
@@ -207,9 +224,9 @@ impl<'a> Original<'a> {
 
     /// Returns the range of the data, 0 included, in the group of each tensor that shares a range with others: that of
     /// the tensors that are computed there. Other tensors of the group contain the constants too.
-    fn reach(&self, graph: &Graph, input_range: Option<[f32; 2]>) -> Result<HashMap<TensorId, [f32; 2]>> {
-        let sharing = Sharing::of(graph)?;
-        let moved = moved(graph, &sharing)?;
+    fn reach(&self, graph: &Graph, rules: &Rules, input_range: Option<[f32; 2]>) -> HashMap<TensorId, [f32; 2]> {
+        let sharing = Sharing::of(graph, rules);
+        let moved = moved(graph, rules, &sharing);
         let mut of_roots: HashMap<TensorId, [f32; 2]> = HashMap::new();
         for (&id, [low, high]) in self.extremes.iter().filter(|(id, _)| !moved.contains(id)) {
             let range = of_roots.entry(sharing.root(id)).or_default();
@@ -220,10 +237,11 @@ impl<'a> Original<'a> {
         }
         let of = |id: TensorId| {
             let root = sharing.root(id);
-            let fixed = sharing.fixed(root).map(|params| [params.dequantize(-128), params.dequantize(127)]);
+            let codes = rules.activations.codes();
+            let fixed = sharing.fixed(root).map(|params| codes.map(|code| params.dequantize(code)));
             Some((id, fixed.or_else(|| of_roots.get(&root).copied())?))
         };
-        Ok((0..graph.tensors.len()).filter_map(of).collect())
+        (0..graph.tensors.len()).filter_map(of).collect()
     }
 
     /// Returns the maximum magnitude of the data beside a constant.
@@ -260,23 +278,35 @@ impl<'a> Original<'a> {
 
     /// Returns the graph with its masks clamped to powers of two. Each mask comes with the magnitude of the data beside
     /// it.
-    fn with_powers_of_two(&self, graph: Graph, masks: &[(&Use, f32)], samples: Samples<'_>) -> Result<Graph> {
+    fn with_powers_of_two(
+        &self,
+        graph: Graph,
+        masks: &[(&Use, f32)],
+        samples: Samples<'_>,
+        tolerance: f32,
+    ) -> Result<Graph> {
         if masks.is_empty() {
             return Ok(graph);
         }
-        if let Some(found) = self.smallest_power(&graph, masks, samples)? {
+        if let Some(found) = self.smallest_power(&graph, masks, samples, tolerance)? {
             return Ok(found);
         }
         let mut best = graph;
         for one in masks.iter().take(MAX_SINGLE).filter(|_| masks.len() > 1) {
-            best = self.smallest_power(&best, std::slice::from_ref(one), samples)?.unwrap_or(best);
+            best = self.smallest_power(&best, std::slice::from_ref(one), samples, tolerance)?.unwrap_or(best);
         }
         Ok(best)
     }
 
     /// Returns the graph with all of these masks clamped to the smallest power of two that keeps the outputs within the
     /// tolerance.
-    fn smallest_power(&self, graph: &Graph, masks: &[(&Use, f32)], samples: Samples<'_>) -> Result<Option<Graph>> {
+    fn smallest_power(
+        &self,
+        graph: &Graph,
+        masks: &[(&Use, f32)],
+        samples: Samples<'_>,
+        tolerance: f32,
+    ) -> Result<Option<Graph>> {
         for power in 0..POWERS {
             let mut clamped = graph.clone();
             for (one, beside) in masks {
@@ -285,7 +315,7 @@ impl<'a> Original<'a> {
                 let numbers = content(&clamped, one.id).into_iter().map(|number| number.clamp(-limit, limit));
                 set_content(&mut clamped, one.id, &numbers.collect::<Vec<_>>());
             }
-            if self.same_outputs(&clamped, samples, TOLERANCE)? {
+            if self.same_outputs(&clamped, samples, tolerance)? {
                 return Ok(Some(clamped));
             }
         }

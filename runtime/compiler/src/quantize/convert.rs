@@ -1,12 +1,15 @@
-//! Converts a float graph to its int8 graph. Tensors keep their indices, so the two graphs can be compared tensor by
+//! Converts a float graph to its quantized graph. Tensors keep their indices, so the two graphs can be compared tensor by
 //! tensor.
+//!
+//! An operator without a quantized form computes in float between conversions. What it writes stays float, and so does an
+//! input that nothing else reads.
 
 use super::float_run::FloatRun;
-use super::observe::{Observed, floats};
+use super::observe::{Observed, floats, numbers};
 use super::range::Params;
+use super::rule::{Rule, Rules, f32_inputs};
 use super::samples::Sample;
-use super::sharing::{Rule, f32_inputs};
-use super::{Ranges, Result};
+use super::{Activations, Ranges, Result};
 use crate::diag::CompileError;
 use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId, TensorQuantization};
 use crate::ir::{Activation, Op};
@@ -15,13 +18,14 @@ use crate::options::Options;
 use crate::store::rounded::{Channels, Weights};
 use crate::store::{Selection, Selections};
 use crate::weight_type::WeightType;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use tealight_format::Operator;
 use tealight_format::ops::{Function, Lookup};
 
-/// Returns the int8 graph of `float`.
+/// Returns the quantized graph of `float`.
 pub(super) fn convert(
     float: &Graph,
+    rules: &Rules,
     observed: &Observed,
     ranges: Ranges,
     correct_bias: bool,
@@ -30,16 +34,14 @@ pub(super) fn convert(
 ) -> Result<Graph> {
     let mut graph = Graph { nodes: Vec::new(), ..float.clone() };
     let written = float.nodes.iter().flat_map(|node| &node.outputs);
-    for &id in float.inputs.iter().chain(written) {
+    let read = float.nodes.iter().flat_map(|node| f32_inputs(float, node));
+    for id in float.inputs.iter().chain(written).copied().chain(read).filter(|id| !rules.float.contains(id)) {
         quantize_tensor(&mut graph, id, observed.params(id, ranges));
     }
-    for id in float.nodes.iter().flat_map(|node| f32_inputs(float, node)) {
-        quantize_tensor(&mut graph, id, observed.params(id, ranges));
-    }
-    let selections = Selections::new(options);
-    let mut builder = Builder { float, observed, ranges, correct_bias, options, selections, graph };
-    for node in &float.nodes {
-        builder.node(node)?;
+    let (selections, converted) = (Selections::new(options), HashMap::new());
+    let mut builder = Builder { float, rules, observed, ranges, correct_bias, options, selections, converted, graph };
+    for (node, rule) in float.nodes.iter().zip(&rules.of) {
+        builder.node(node, *rule)?;
     }
     builder.selections.check()?;
     let mut graph = builder.graph;
@@ -49,29 +51,24 @@ pub(super) fn convert(
     Ok(graph)
 }
 
-/// Makes a computed float tensor or a state int8, with its initial value.
+/// Quantizes a computed float tensor or a state, with its initial value.
 fn quantize_tensor(graph: &mut Graph, id: TensorId, params: Params) {
     let tensor = &mut graph.tensors[id];
     if tensor.dtype != ElementType::F32 || tensor.is_constant() {
         return;
     }
     let elements = tensor.elements();
-    tensor.dtype = ElementType::I8;
-    tensor.quantization = Some(params.0.into());
+    tensor.dtype = params.activations.dtype();
+    tensor.quantization = Some(params.quantization.into());
     if let Content::State(first) = &mut tensor.content {
         let bytes: Bytes = match first {
-            Some(bytes) => quantized(bytes, params).into(),
-            None => vec![params.quantize(0.0).cast_unsigned(); elements].into(),
+            Some(bytes) => params.bytes(&numbers(bytes)).into(),
+            None => params.bytes(&vec![0.0; elements]).into(),
         };
         // Zeros need no constant if a reset without one restores them.
-        let needed = params.0.zero_point != 0 || bytes.iter().any(|&byte| byte != 0);
+        let needed = params.quantization.zero_point != 0 || bytes.iter().any(|&byte| byte != 0);
         *first = needed.then_some(bytes);
     }
-}
-
-/// Returns little-endian float32 values as int8.
-fn quantized(bytes: &[u8], params: Params) -> Vec<u8> {
-    bytes.as_chunks().0.iter().map(|bytes| params.quantize(f32::from_le_bytes(*bytes)).cast_unsigned()).collect()
 }
 
 /// A value closer than this part of a step to the middle between two codes counts as equally near to both.
@@ -79,18 +76,21 @@ const NEAR_INTEGER: f32 = 1.0 / 64.0;
 
 struct Builder<'a> {
     float: &'a Graph,
+    rules: &'a Rules,
     observed: &'a Observed,
     ranges: Ranges,
     correct_bias: bool,
     options: &'a Options,
     selections: Selections,
+    /// Tensors that were quantized or dequantized, in float where the scale is `None`: what was converted, from which.
+    converted: HashMap<(TensorId, Option<(u32, i32)>), TensorId>,
     graph: Graph,
 }
 
 impl Builder<'_> {
-    fn node(&mut self, node: &Node) -> Result<()> {
+    fn node(&mut self, node: &Node, rule: Rule) -> Result<()> {
         let mut converted = node.clone();
-        match Rule::of(self.float, node)? {
+        match rule {
             Rule::Layer => self.layer(node, &mut converted)?,
             Rule::Same => self.same(node, &mut converted)?,
             Rule::Own | Rule::Fixed(_) => {
@@ -99,13 +99,62 @@ impl Builder<'_> {
                     if tensor.is_constant() && tensor.dtype == ElementType::F32 {
                         let range = |[low, high]: [f32; 2], &number: &f32| [low.min(number), high.max(number)];
                         let [low, high] = floats(tensor)?.iter().fold([0.0f32; 2], range);
-                        *id = self.constant(tensor, Params::of(low, high));
+                        *id = self.constant(tensor, Params::of(low, high, self.rules.activations));
+                    } else if self.is_f32(*id) {
+                        *id = self.read(node, *id, self.observed.params(*id, self.ranges));
                     }
+                }
+            }
+            Rule::Float => {
+                for id in converted.inputs.iter_mut().flatten() {
+                    *id = self.read_float(node, *id);
                 }
             }
         }
         self.graph.nodes.push(converted);
         Ok(())
+    }
+
+    /// Returns whether `id` is a computed tensor or a state of f32 values.
+    fn is_f32(&self, id: TensorId) -> bool {
+        let tensor = &self.float.tensors[id];
+        tensor.dtype == ElementType::F32 && !tensor.is_constant()
+    }
+
+    /// Returns the tensor from which `node` reads the f32 values of `id` as codes of `params`, converted if need be.
+    fn read(&mut self, node: &Node, id: TensorId, params: Params) -> TensorId {
+        if !self.rules.float.contains(&id) && self.observed.params(id, self.ranges) == params {
+            return id;
+        }
+        let tensor = &self.float.tensors[id];
+        let mut new = Tensor::computed(tensor.name.clone(), params.activations.dtype(), tensor.shape.clone());
+        new.quantization = Some(params.quantization.into());
+        let of = (params.quantization.scale.to_bits(), params.quantization.zero_point);
+        self.converted(node, id, Some(of), new, Op::Quantize)
+    }
+
+    /// Returns the tensor from which `node`, which computes in float, reads what is f32 in the float network.
+    fn read_float(&mut self, node: &Node, id: TensorId) -> TensorId {
+        if !self.is_f32(id) || self.rules.float.contains(&id) {
+            return id;
+        }
+        let tensor = &self.float.tensors[id];
+        let new = Tensor::computed(tensor.name.clone(), ElementType::F32, tensor.shape.clone());
+        self.converted(node, id, None, new, Op::Dequantize)
+    }
+
+    /// Returns the tensor that `id` is converted to by `op`: `new`, or one that was converted so before.
+    fn converted(&mut self, node: &Node, id: TensorId, of: Option<(u32, i32)>, new: Tensor, op: Op) -> TensorId {
+        // A state changes.
+        let changes = self.float.tensors[id].is_state();
+        if let Some(&known) = self.converted.get(&(id, of)).filter(|_| !changes) {
+            return known;
+        }
+        let to = self.graph.add(new);
+        let op = NodeOp::Ir(op);
+        self.graph.nodes.push(Node { op, inputs: vec![Some(id)], outputs: vec![to], origin: node.origin });
+        self.converted.insert((id, of), to);
+        to
     }
 
     /// Returns the type in which the options select to store the weights of the layer `node`.
@@ -115,6 +164,7 @@ impl Builder<'_> {
             return Ok(ElementType::I8);
         };
         let why = match (of, &node.op) {
+            _ if self.rules.activations == Activations::Int16 => "the weights of a 16x8 network are int8",
             (WeightType::Int4, NodeOp::Ir(Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::FullyConnected(_))) => {
                 return Ok(ElementType::I4);
             }
@@ -125,7 +175,7 @@ impl Builder<'_> {
         Err(CompileError::LayerType { layer: name, wanted: of.to_string(), why: why.into() }.into())
     }
 
-    /// Converts a layer with weights: the weights become int8 or int4, the bias int32.
+    /// Converts a layer with weights: the weights become int8 or int4, the bias int32, or int64 with int16 activations.
     fn layer(&mut self, node: &Node, converted: &mut Node) -> Result<()> {
         let (float, input, weights) = (self.float, self.float.input(node, 0)?, self.float.input(node, 1)?);
         let bias = node.inputs.get(2).copied().flatten();
@@ -146,9 +196,10 @@ impl Builder<'_> {
         if biases.len() != channels.count {
             return Err(wrong(biases.len()).into());
         }
-        let input_scale = self.observed.params(input, self.ranges).0.scale;
+        let params = self.observed.params(input, self.ranges);
         let dtype = self.weight_type(node, weights)?;
-        let quantized = Weights::new(&data, &biases, input_scale, channels, dtype);
+        let (scale, bias_type) = (params.quantization.scale, self.rules.activations.bias_type());
+        let quantized = Weights::new(&data, &biases, scale, channels, dtype, bias_type);
         let shift = match self.observed.means.get(&input) {
             Some(mean) if self.correct_bias => {
                 Some(mean_output(float, node, quantized.errors(&data), mean, channels.count, self.options)?)
@@ -162,7 +213,8 @@ impl Builder<'_> {
             Some(TensorQuantization { scales: quantized.scales.clone(), zero_points, axis: channels.axis });
         let name = bias.map_or_else(|| format!("{}/bias", tensor.name), |id| float.tensors[id].name.clone());
         let bytes = quantized.bias(&biases, shift.as_ref());
-        let new_bias = Tensor::constant(name, ElementType::I32, vec![channels.count as u32], bytes);
+        let new_bias = Tensor::constant(name, bias_type, vec![channels.count as u32], bytes);
+        let input = self.read(node, input, params);
         converted.inputs = vec![Some(input), Some(self.graph.add(new)), Some(self.graph.add(new_bias))];
         Ok(())
     }
@@ -177,19 +229,14 @@ impl Builder<'_> {
             let tensor = &self.float.tensors[*id];
             if tensor.is_constant() && tensor.dtype == ElementType::F32 {
                 *id = self.constant(tensor, params);
-            } else if computed.contains(id) && self.observed.params(*id, self.ranges) != params {
-                let Tensor { name, shape, .. } = tensor;
-                let mut tensor = Tensor::computed(name.clone(), ElementType::I8, shape.clone());
-                tensor.quantization = Some(params.0.into());
-                let from = std::mem::replace(id, self.graph.add(tensor));
-                let op = NodeOp::Ir(Op::Quantize);
-                self.graph.nodes.push(Node { op, inputs: vec![Some(from)], outputs: vec![*id], origin: node.origin });
+            } else if computed.contains(id) {
+                *id = self.read(node, *id, params);
             }
         }
         let has_constant = node.inputs.iter().flatten().any(|&id| self.float.tensors[id].is_constant());
         match node.op {
-            NodeOp::Ir(Op::Maximum) if has_constant => self.clamp(node, converted, params, i8::max, -NEAR_INTEGER),
-            NodeOp::Ir(Op::Minimum) if has_constant => self.clamp(node, converted, params, i8::min, NEAR_INTEGER),
+            NodeOp::Ir(Op::Maximum) if has_constant => self.clamp(node, converted, params, i32::max, -NEAR_INTEGER),
+            NodeOp::Ir(Op::Minimum) if has_constant => self.clamp(node, converted, params, i32::min, NEAR_INTEGER),
             _ => Ok(()),
         }
     }
@@ -201,12 +248,12 @@ impl Builder<'_> {
         node: &Node,
         converted: &mut Node,
         params: Params,
-        of: fn(i8, i8) -> i8,
+        of: fn(i32, i32) -> i32,
         towards: f32,
     ) -> Result<()> {
         let tensors = node.inputs.iter().flatten().map(|&id| &self.float.tensors[id]);
         let numbers = tensors.filter(|tensor| tensor.is_constant()).find_map(Tensor::f32_values).unwrap_or_default();
-        let code = |number: &f32| params.quantize(number + towards * params.0.scale);
+        let code = |number: &f32| params.quantize(number + towards * params.quantization.scale);
         let bound = numbers.first().map(code).unwrap_or_default();
         let output = &self.graph.tensors[self.float.output(node)?];
         let mut computed = converted.inputs.iter().flatten().filter(|&&id| !self.graph.tensors[id].is_constant());
@@ -215,7 +262,7 @@ impl Builder<'_> {
             let accepted = "one number that the whole input is compared with, or numbers that never decide";
             return Err(self.float.unsupported(node, accepted).into());
         };
-        let table: Vec<u8> = (0..=u8::MAX).map(|code| of(code.cast_signed(), bound).cast_unsigned()).collect();
+        let table: Vec<u8> = (0..=u8::MAX).map(|code| of(code.cast_signed().into(), bound) as u8).collect();
         let name = format!("{}.table", output.name);
         let table = self.graph.add(Tensor::constant(name, ElementType::U8, vec![256], table));
         converted.op = NodeOp::Kernel(Operator::Lookup(Lookup { function: Function::Relu }));
@@ -224,9 +271,10 @@ impl Builder<'_> {
     }
 
     fn constant(&mut self, tensor: &Tensor, params: Params) -> TensorId {
-        let bytes = quantized(tensor.bytes().unwrap_or_default(), params);
-        let mut new = Tensor::constant(tensor.name.clone(), ElementType::I8, tensor.shape.clone(), bytes);
-        new.quantization = Some(params.0.into());
+        let bytes = params.bytes(&numbers(tensor.bytes().unwrap_or_default()));
+        let dtype = params.activations.dtype();
+        let mut new = Tensor::constant(tensor.name.clone(), dtype, tensor.shape.clone(), bytes);
+        new.quantization = Some(params.quantization.into());
         self.graph.add(new)
     }
 }
@@ -283,7 +331,7 @@ fn float_ends(graph: &mut Graph) {
     let mut first = Vec::new();
     for k in 0..graph.inputs.len() {
         let id = graph.inputs[k];
-        if graph.tensors[id].dtype == ElementType::I8 {
+        if matches!(graph.tensors[id].dtype, ElementType::I8 | ElementType::I16) {
             graph.inputs[k] = real(graph, id);
             first.push(node(Op::Quantize, graph.inputs[k], id));
         }
@@ -291,7 +339,7 @@ fn float_ends(graph: &mut Graph) {
     graph.nodes.splice(0..0, first);
     for k in 0..graph.outputs.len() {
         let id = graph.outputs[k];
-        if graph.tensors[id].dtype == ElementType::I8 {
+        if matches!(graph.tensors[id].dtype, ElementType::I8 | ElementType::I16) {
             graph.outputs[k] = real(graph, id);
             graph.nodes.push(node(Op::Dequantize, id, graph.outputs[k]));
         }

@@ -3,9 +3,11 @@
 use super::Result;
 use super::float_run::{FloatRun, memory, open, values_of, write_input, writers};
 use super::outliers::{loud, peak};
+use super::range::Activations;
 use super::report::{Layer, Report, Sums, argmax};
+use super::rule::{Rules, f32_inputs};
 use super::samples::{Sample, Samples};
-use super::sharing::{Sharing, f32_inputs};
+use super::sharing::Sharing;
 use crate::driver::Compiled;
 use crate::ir::Op;
 use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
@@ -224,7 +226,8 @@ impl Tally {
             let of = model.value(value);
             let writer = writers.get(&of.alias.map_or(value, usize::from));
             // State that is read in place is assigned later, and then no longer holds what was read.
-            if let Some(&op) = writer.filter(|_| of.place != Place::State && matches!(of.dtype, DType::F32 | DType::I8))
+            if let Some(&op) =
+                writer.filter(|_| of.place != Place::State && matches!(of.dtype, DType::F32 | DType::I8 | DType::I16))
             {
                 written[op].push((at, value));
             }
@@ -345,6 +348,8 @@ impl Measured {
             median_snr_db,
             worst_snr_db: worst.map(|(_, ratio)| ratio),
             worst_sample: worst.map(|(sample, _)| sample),
+            activations: None,
+            in_float: Vec::new(),
             chosen: None,
             trials: Vec::new(),
             samples: self.samples,
@@ -369,9 +374,10 @@ impl Measured {
                 share * 100.0
             ));
         }
-        let sharing = Sharing::of(graph).ok();
+        // Which outputs have a fixed range does not depend on the type of activations.
+        let sharing = Sharing::of(graph, &Rules::of(graph, Activations::Int8));
         let variations = ordinary.variations.iter();
-        warnings.extend(variations.filter_map(|variation| variation.warning(graph, sharing.as_ref())));
+        warnings.extend(variations.filter_map(|variation| variation.warning(graph, &sharing)));
         warnings
     }
 }
@@ -401,11 +407,11 @@ const UNCHANGING: f64 = 1e-5;
 impl Variation {
     /// Returns a warning if the compiled network hardly varies where the float one does, or its errors are as large as
     /// that variation.
-    fn warning(&self, graph: &Graph, sharing: Option<&Sharing>) -> Option<String> {
+    fn warning(&self, graph: &Graph, sharing: &Sharing) -> Option<String> {
         let Self { tensor, size, float, compiled, error, output, shown } = *self;
         let name = &graph.tensors[tensor].name;
         // An output with the fixed range -1 to 1 that hardly varies is saturated in both networks.
-        let fixed = sharing.is_some_and(|sharing| sharing.fixed(sharing.root(output)).is_some());
+        let fixed = sharing.fixed(sharing.root(output)).is_some();
         if float <= UNCHANGING * size || (fixed && shown <= SATURATED) {
             return None;
         }

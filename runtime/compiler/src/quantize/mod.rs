@@ -1,9 +1,11 @@
-//! Post-training quantization: from a float network and representative inputs to an int8 graph.
+//! Post-training quantization: from a float network and representative inputs to an int8 or a 16x8 graph.
 //!
 //! The network is a [`Graph`] of float tensors, from a `.tflite` file ([`import_float`]) or traced from a framework's
 //! model. It is compiled to float32 and run on the inputs; the values of each tensor determine its scale and zero point
 //! ([`Ranges`] lists the methods). Weights are symmetric with a scale for each output channel, biases are int32: the
-//! 8-bit specification of TensorFlow Lite. Rounding shifts a layer's mean; biases can be corrected for that (Nagel et
+//! 8-bit specification of TensorFlow Lite. 16x8 is its specification of int16 activations, which are symmetric, with int8
+//! weights and int64 biases ([`Activations`]). An operator without a quantized form computes in float32 between
+//! conversions; [`Report::in_float`] lists these. Rounding shifts a layer's mean; biases can be corrected for that (Nagel et
 //! al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019), and weights can be equalized
 //! across layers (the same paper). Whether these help, and which ranges are best, is found by trial: [`compile_float`]
 //! compiles each combination that [`Quantize`] leaves open, runs the compiled files, and keeps the one whose output is
@@ -11,7 +13,7 @@
 //!
 //! Neither choice depends on values far from all others. Outliers in the inputs cause a warning, and are clamped where
 //! they would decide. Constants that can never win a maximum, such as the border of a max pool, become the lowest code
-//! and widen no range. [`Report::warnings`] lists where int8 nevertheless deviates from the float network.
+//! and widen no range. [`Report::warnings`] lists where the result nevertheless deviates from the float network.
 //!
 //! A float network can also stay float, with its weights stored in smaller types: [`compile_weights`].
 
@@ -26,33 +28,39 @@ mod observe;
 mod outliers;
 mod range;
 mod report;
+mod rule;
 mod samples;
 mod sharing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_types;
 
 pub(crate) use range::Params;
-pub use range::Ranges;
+pub use range::{Activations, Ranges};
 pub use report::{Choice, Layer, Report, Trial};
 #[cfg(test)]
-pub(crate) use sharing::Int8;
+pub(crate) use rule::Int8;
 
 use crate::diag::CompileError;
 use crate::driver::{Compiled, compile_graph, compile_to_measure, import_network};
 use crate::ir::graph::{ElementType, Graph, Node, TensorId};
 use crate::options::Options;
 use crate::weight_type::WeightType;
-use choices::LayerChoices;
+use choices::{LayerChoices, quantized_name};
 use float_run::FloatRun;
 use measure::Measured;
 use observe::Observed;
 use outliers::Outliers;
+use rule::Rules;
 use samples::Samples;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// Options of quantization.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Quantize {
+    /// The type of activations.
+    pub activations: Activations,
     /// How ranges are chosen; `None` tries every method.
     pub ranges: Option<Ranges>,
     /// Whether biases are corrected; `None` tries both.
@@ -61,7 +69,8 @@ pub struct Quantize {
     pub equalize: Option<bool>,
     /// The first input's minimum and maximum, if they are known better than from the samples.
     pub input_range: Option<[f32; 2]>,
-    /// Keep inputs and outputs float, with conversions at the network's ends; otherwise they are int8.
+    /// Keep inputs and outputs float, with conversions at the network's ends; otherwise they have the type of activations,
+    /// except for inputs that only operators in float32 read, and outputs that they write.
     pub float_io: bool,
 }
 
@@ -158,7 +167,7 @@ pub enum QuantizeError {
     /// A constant leaves no codes for the data that it shares a range with.
     #[error(
         "constant `{constant}` of {site} is {value:?}, but the data beside it reach {data} at most, and the output depends on \
-         both; no 8-bit range holds them: write a constant that is nearer to the data, or compile with --quantize none"
+         both; no range of codes holds them: write a constant that is nearer to the data, or compile with --quantize none"
     )]
     DominantConstant {
         /// The node that reads the constant.
@@ -207,7 +216,7 @@ pub fn import_float(bytes: &[u8], options: &Options) -> Result<Graph> {
     network::prepare(import_network(bytes, options)?, options)
 }
 
-/// Quantizes a float network to int8 and compiles it. `samples` are inputs: each holds the elements of all the
+/// Quantizes a float network and compiles it. `samples` are inputs: each holds the elements of all the
 /// network's inputs, one input after another. A network with state reads them as one sequence. `source` is what the
 /// network was read from, whose hash the file keeps.
 ///
@@ -236,10 +245,13 @@ pub fn compile_float_streams(
 ) -> Result<(Compiled, Report)> {
     let graph = network::prepare(network.clone(), options)?;
     network::check_copies(&graph, options)?;
+    let rules = Rules::of(&graph, quantize.activations);
+    rules.check(&graph)?;
     let samples = Samples::new(&graph, streams)?;
     let outliers = Outliers::find(&graph, samples);
     let ordinary = outliers.as_ref().map(|outliers| Samples::of_checked(&outliers.clipped));
-    let (graph, dominant) = constants::clamp_constants(graph, samples, ordinary, quantize.input_range, options)?;
+    let (graph, dominant) =
+        constants::clamp_constants(graph, &rules, samples, ordinary, quantize.input_range, options)?;
     let refused = |error| match (error, dominant.first()) {
         // An overflow, or scales whose factor is too large, are consequences of the constant.
         (
@@ -248,27 +260,34 @@ pub fn compile_float_streams(
         ) => constant.error(),
         (error, _) => error,
     };
-    let (best, trials) = best_of(quantize, &graph, samples, ordinary, options).map_err(refused)?;
+    let (best, trials) = best_of(quantize, &graph, &rules, samples, ordinary, options).map_err(refused)?;
     // Its layers have their types already.
     let selected = &Options { layers: Vec::new(), ..options.clone() };
-    let int4: HashSet<TensorId> = best.int8.nodes.iter().filter_map(|node| int4_output(&best.int8, node)).collect();
+    let types: HashMap<TensorId, ElementType> =
+        best.quantized.nodes.iter().filter_map(|node| weight_type(&best.quantized, node)).collect();
     // Compiles the chosen combination again, with well-planned memory and without the values that only measuring
     // needed.
-    let compiled = compile_graph(best.int8, "quantize", source, selected, &mut |_, _| {})?;
+    let compiled = compile_graph(best.quantized, "quantize", source, selected, &mut |_, _| {})?;
+    let in_float = rules.in_float(&graph);
     let choices = choices::choices(&crate::driver::lowered(graph, options)?, ordinary.unwrap_or(samples), options)?;
     let mut warnings = outliers.as_ref().map(|outliers| outliers.warnings.clone()).unwrap_or_default();
     warnings.extend(dominant.iter().map(|constant| constant.error().to_string()));
     warnings.extend(best.warnings);
-    let stored = |layer: &LayerChoices| Some(if int4.contains(&layer.output) { choices::INT4 } else { choices::INT8 });
+    let stored = |layer: &LayerChoices| match types.get(&layer.output) {
+        Some(weights) => quantized_name(*weights, quantize.activations),
+        None => Some(WeightType::F32.name()),
+    };
     let mut report = best.measured.report(warnings, |layers| with_choices(layers, choices, stored));
+    (report.activations, report.in_float) = (Some(quantize.activations), in_float);
     (report.chosen, report.trials) = (Some(best.trial), trials);
     Ok((compiled, report))
 }
 
-/// Returns the output of `node` if it is a layer with int4 weights.
-fn int4_output(graph: &Graph, node: &Node) -> Option<TensorId> {
-    let weights = node.inputs.get(1).copied().flatten()?;
-    (graph.tensors[weights].dtype == ElementType::I4).then(|| node.outputs.first().copied()).flatten()
+/// Returns the output of `node` and the type of its weights if it is a layer with weights of integers.
+fn weight_type(graph: &Graph, node: &Node) -> Option<(TensorId, ElementType)> {
+    let weights = &graph.tensors[node.inputs.get(1).copied().flatten()?];
+    let integers = weights.is_constant() && matches!(weights.dtype, ElementType::I8 | ElementType::I4);
+    integers.then(|| Some((node.outputs.first().copied()?, weights.dtype))).flatten()
 }
 
 /// The minimum gain of equalized weights, in decibels; a smaller gain is within the variation between sets of samples.
@@ -276,7 +295,7 @@ const MIN_GAIN_DB: f64 = 0.5;
 
 /// The best combination so far.
 struct Best {
-    int8: Graph,
+    quantized: Graph,
     trial: Trial,
     measured: Measured,
     warnings: Vec<String>,
@@ -287,6 +306,7 @@ struct Best {
 fn best_of(
     quantize: &Quantize,
     graph: &Graph,
+    rules: &Rules,
     samples: Samples<'_>,
     ordinary: Option<Samples<'_>>,
     options: &Options,
@@ -295,13 +315,13 @@ fn best_of(
     let mut trials = Vec::new();
     for (graph, equalized) in quantize.variants(graph)? {
         let float = FloatRun::new(&graph, options)?;
-        let observed = Observed::collect(&graph, &float, samples, ordinary, quantize.input_range, options)?;
+        let observed = Observed::collect(&graph, rules, &float, samples, ordinary, quantize.input_range, options)?;
         let mut candidates = Vec::new();
         for (ranges, correct) in quantize.trials() {
-            let int8 = convert::convert(&graph, &observed, ranges, correct, quantize.float_io, options)?;
+            let quantized = convert::convert(&graph, rules, &observed, ranges, correct, quantize.float_io, options)?;
             let plain = Options { layers: Vec::new(), ..options.clone() };
-            let compiled = compile_to_measure(int8.clone(), &plain)?;
-            candidates.push((int8, compiled, ranges, correct));
+            let compiled = compile_to_measure(quantized.clone(), &plain)?;
+            candidates.push((quantized, compiled, ranges, correct));
         }
         let compiled: Vec<&Compiled> = candidates.iter().map(|(_, compiled, ..)| compiled).collect();
         let measured = measure::measure(&graph, &float, &compiled, samples, options)?;
@@ -310,7 +330,7 @@ fn best_of(
             None => measured.clone(),
         };
         let measured = measured.into_iter().zip(on_ordinary);
-        for ((int8, _, ranges, bias_correction), (measured, on_ordinary)) in candidates.into_iter().zip(measured) {
+        for ((quantized, _, ranges, bias_correction), (measured, on_ordinary)) in candidates.into_iter().zip(measured) {
             let (snr_db, ordinary_snr_db) = (measured.snr_db, on_ordinary.ordinary_snr_db);
             let trial = Trial { ranges, bias_correction, equalized, snr_db, ordinary_snr_db };
             trials.push(trial);
@@ -323,7 +343,7 @@ fn best_of(
                 let mut warnings = observed.warnings.clone();
                 warnings.extend(measured.warnings(&graph, &on_ordinary));
                 let measured = measured.with_layers_of(on_ordinary);
-                best = Some(Best { int8, trial, measured, warnings });
+                best = Some(Best { quantized, trial, measured, warnings });
             }
         }
     }
@@ -409,7 +429,8 @@ fn choose(layers: &[LayerChoices], min_snr_db: f64) -> Vec<(TensorId, WeightType
         let keeps = |reader: &&LayerChoices, name: &str| {
             reader.choices.iter().any(|choice| choice.weights == name && choice.snr_db >= min_snr_db)
         };
-        let stored = layer.choices.iter().filter(|choice| ![choices::INT8, choices::INT4].contains(&choice.weights));
+        let quantized = |name: &str| choices::QUANTIZED.iter().any(|(of, ..)| *of == name);
+        let stored = layer.choices.iter().filter(|choice| !quantized(choice.weights));
         let fits = stored.filter(|choice| readers.iter().all(|reader| keeps(reader, choice.weights)));
         let best = fits.min_by(|a, b| a.bytes.cmp(&b.bytes).then(b.snr_db.total_cmp(&a.snr_db)));
         // f32 loses nothing, so at least one type qualifies.

@@ -2,9 +2,10 @@
 
 use super::float_run::FloatRun;
 use super::outliers::loud;
-use super::range::{Histogram, Params, Ranges};
+use super::range::{Activations, Histogram, Params, Ranges};
+use super::rule::{Rule, Rules, f32_inputs};
 use super::samples::{Samples, check_range};
-use super::sharing::{Rule, Sharing, f32_inputs};
+use super::sharing::Sharing;
 use super::{QuantizeError, Result};
 use crate::ir::Op;
 use crate::ir::graph::{Content, Graph, NodeOp, Tensor, TensorId};
@@ -20,6 +21,7 @@ pub(super) struct Observed {
     histograms: HashMap<TensorId, Histogram>,
     /// Parameters that were already chosen: choosing takes time.
     chosen: RefCell<HashMap<(TensorId, Ranges), Params>>,
+    activations: Activations,
     input: Option<TensorId>,
     input_range: Option<[f32; 2]>,
     /// The mean over the samples of the input of each layer with weights, element by element.
@@ -38,6 +40,7 @@ impl Observed {
     /// `input_range` is that of the first input, if it is known better than from the samples.
     pub(super) fn collect(
         graph: &Graph,
+        rules: &Rules,
         float: &FloatRun,
         samples: Samples<'_>,
         ordinary: Option<Samples<'_>>,
@@ -45,8 +48,8 @@ impl Observed {
         options: &Options,
     ) -> Result<Self> {
         check_range(input_range)?;
-        let sharing = Sharing::of(graph)?;
-        let moved = moved(graph, &sharing)?;
+        let sharing = Sharing::of(graph, rules);
+        let moved = moved(graph, rules, &sharing);
         let constants = constants(graph, &sharing)?;
         let all = extremes(graph, float, samples)?;
         let mut warnings = unchanging(graph, float, &all);
@@ -64,7 +67,7 @@ impl Observed {
         let range =
             |(root, all): (TensorId, [f32; 2])| (root, Histogram::new(all, *ordinary.get(&root).unwrap_or(&all)));
         let mut histograms: HashMap<TensorId, Histogram> = whole.into_iter().map(range).collect();
-        let mut sums = sums_of_layers(graph)?;
+        let mut sums = sums_of_layers(graph, rules)?;
         float.run(samples.iter(), |sample, values| {
             for (&id, numbers) in float.ids.iter().zip(values) {
                 let root = sharing.root(id);
@@ -81,7 +84,8 @@ impl Observed {
         let mean = |sums: Vec<f64>| sums.into_iter().map(|sum| (sum / samples.count() as f64) as f32).collect();
         let means = sums.into_iter().map(|(id, sums)| (id, mean(sums))).collect();
         let chosen = RefCell::default();
-        Ok(Self { sharing, histograms, chosen, input: graph.inputs.first().copied(), input_range, means, warnings })
+        let (input, activations) = (graph.inputs.first().copied(), rules.activations);
+        Ok(Self { sharing, histograms, chosen, activations, input, input_range, means, warnings })
     }
 
     /// Returns the quantization of a tensor.
@@ -90,11 +94,13 @@ impl Observed {
         let is_input = self.input.is_some_and(|input| self.sharing.root(input) == root);
         match (self.sharing.fixed(root), self.input_range, self.histograms.get(&root)) {
             (Some(params), _, _) => params,
-            (None, Some([low, high]), _) if is_input => Params::of(low, high),
-            (None, _, Some(histogram)) => {
-                *self.chosen.borrow_mut().entry((root, ranges)).or_insert_with(|| histogram.params(ranges))
-            }
-            (None, _, None) => Params::of(0.0, 0.0),
+            (None, Some([low, high]), _) if is_input => Params::of(low, high, self.activations),
+            (None, _, Some(histogram)) => *self
+                .chosen
+                .borrow_mut()
+                .entry((root, ranges))
+                .or_insert_with(|| histogram.params(ranges, self.activations)),
+            (None, _, None) => Params::of(0.0, 0.0, self.activations),
         }
     }
 }
@@ -229,22 +235,22 @@ fn constants(graph: &Graph, sharing: &Sharing) -> Result<Vec<(TensorId, [f32; 2]
 
 /// Returns the tensors that hold only constants and values of other tensors of their group, where they are already
 /// counted.
-pub(super) fn moved(graph: &Graph, sharing: &Sharing) -> Result<HashSet<TensorId>> {
+pub(super) fn moved(graph: &Graph, rules: &Rules, sharing: &Sharing) -> HashSet<TensorId> {
     let mut moved = HashSet::new();
-    for node in &graph.nodes {
-        if Rule::of(graph, node)? == Rule::Same {
+    for (node, rule) in graph.nodes.iter().zip(&rules.of) {
+        if *rule == Rule::Same {
             let within = |id: &TensorId| f32_inputs(graph, node).all(|input| sharing.root(input) == sharing.root(*id));
             moved.extend(node.outputs.iter().copied().filter(within));
         }
     }
-    Ok(moved)
+    moved
 }
 
 /// Returns a sum of zero for each input element of a layer with weights.
-fn sums_of_layers(graph: &Graph) -> Result<HashMap<TensorId, Vec<f64>>> {
+fn sums_of_layers(graph: &Graph, rules: &Rules) -> Result<HashMap<TensorId, Vec<f64>>> {
     let mut sums = HashMap::new();
-    for node in &graph.nodes {
-        if Rule::of(graph, node)? == Rule::Layer {
+    for (node, rule) in graph.nodes.iter().zip(&rules.of) {
+        if *rule == Rule::Layer {
             let input = graph.input(node, 0)?;
             sums.insert(input, vec![0.0; graph.tensors[input].elements()]);
         }

@@ -1,6 +1,6 @@
 //! The difference between a quantized network and its float original.
 
-use super::Ranges;
+use super::{Activations, Ranges};
 
 /// The difference between a quantized network and its float original.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,9 +17,13 @@ pub struct Report {
     pub worst_snr_db: Option<f64>,
     /// The index of the sample with that ratio, counted through all streams.
     pub worst_sample: Option<usize>,
-    /// The combination of options that was chosen, for int8.
+    /// The type of activations; `None` if the network stays float.
+    pub activations: Option<Activations>,
+    /// The operators of a quantized network that compute in float32, as they have no quantized form: name and kind.
+    pub in_float: Vec<(String, String)>,
+    /// The combination of options that was chosen, for a quantized network.
     pub chosen: Option<Trial>,
-    /// The combinations that were tried, for int8.
+    /// The combinations that were tried, for a quantized network.
     pub trials: Vec<Trial>,
     /// How many samples were run.
     pub samples: usize,
@@ -69,7 +73,8 @@ pub struct Layer {
     pub worst: f32,
     /// Bytes of weights and biases.
     pub bytes: usize,
-    /// The type of its weights: `int8`, `int8-int4` (an int8 layer with int4 weights), or a [`WeightType`](crate::WeightType)'s name. `None` without weights.
+    /// The type of its weights: `int8`, `int8-int4` (an int8 layer with int4 weights), `16x8` (an int16 layer with int8
+    /// weights), or a [`WeightType`](crate::WeightType)'s name. `None` without weights.
     pub weights: Option<&'static str>,
     /// The cost of each type, for a layer with weights and without state.
     pub choices: Vec<Choice>,

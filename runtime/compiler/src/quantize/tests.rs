@@ -71,7 +71,7 @@ pub(super) fn window(padding: Padding, stride: i32, size: i32) -> Window {
 }
 
 /// Every rule of quantization at least once, with branches that join.
-fn everything() -> Graph {
+pub(super) fn everything() -> Graph {
     let mut b = Build::default();
     let x = b.input(&[1, 8, 8, 2]);
     let pads = b.ints(&[4, 2], &[0, 0, 1, 1, 1, 1, 0, 0]);
@@ -102,12 +102,12 @@ fn everything() -> Graph {
     b.network(y)
 }
 
-fn samples(network: &Graph, count: u32) -> Vec<Vec<f32>> {
+pub(super) fn samples(network: &Graph, count: u32) -> Vec<Vec<f32>> {
     let elements = network.inputs.iter().map(|&id| network.tensors[id].elements()).sum();
     (0..count).map(|seed| numbers(seed * 77 + 5, elements)).collect()
 }
 
-fn compile(network: &Graph, quantize: &Quantize) -> (Compiled, Report) {
+pub(super) fn compile(network: &Graph, quantize: &Quantize) -> (Compiled, Report) {
     compile_float(network, &samples(network, 40), quantize, b"", &Options::default()).unwrap()
 }
 
@@ -362,7 +362,7 @@ fn several_inputs_each_have_their_range() {
 
 /// A leaky sum: three quarters of the variable plus the input, which is the output and the new value. It starts at
 /// `first`.
-fn leaky(first: [f32; 2]) -> Graph {
+pub(super) fn leaky(first: [f32; 2]) -> Graph {
     let mut b = Build::default();
     let x = b.input(&[1, 2]);
     let [state, old] = ["state", "old"].map(|name| b.real(name, &[1, 2]));
@@ -400,8 +400,8 @@ fn variables_are_quantized_by_all_values_assigned_to_them() {
     let (input, output) = (model.value(model.input(0).unwrap()), model.value(model.output(0).unwrap()));
     let mut float = 0.0f32;
     for step in 0..20 {
-        let real = Params(input.quantization);
-        session.input(0).unwrap().copy_from(&[real.quantize(1.0); 2]).unwrap();
+        let real = Params::new(input.quantization, Activations::Int8);
+        session.input(0).unwrap().copy_from(&[real.quantize(1.0) as i8; 2]).unwrap();
         session.run();
         float = 0.75 * float + 1.0;
         let found = output.quantization.dequantize(session.output(0).unwrap().as_slice::<i8>().unwrap()[0].into());
@@ -465,7 +465,7 @@ fn equalizing_pays_where_channels_differ_and_is_then_chosen() {
 }
 
 /// A convolution and two matrices; each block of the second has one weight far larger than the others.
-fn mixed() -> Graph {
+pub(super) fn mixed() -> Graph {
     let mut b = Build::default();
     let x = b.input(&[1, 4, 4, 2]);
     let w = b.weights("conv", 1, &[2, 3, 3, 2]);
@@ -502,7 +502,7 @@ fn the_report_lists_the_cost_of_each_type() {
     assert!(of(even, "q4_0").worst > of(even, "q8_0").worst);
     // A convolution takes no blocks, and types of 256 elements need longer rows.
     let conv: Vec<_> = layer("conv").choices.iter().map(|choice| choice.weights).collect();
-    assert_eq!(conv, ["f32", "f16", "int8", "int8-int4"]);
+    assert_eq!(conv, ["f32", "f16", "int8", "int8-int4", "16x8"]);
     assert!(even.choices.iter().all(|choice| choice.weights != "q4k"));
     assert_eq!((layer("conv").weights, layer("flat").weights), (Some("f32"), None));
     // The errors before this layer already limit its result.
@@ -516,7 +516,8 @@ fn the_smallest_type_that_keeps_the_ratio_is_chosen() {
     for min_snr in [10.0, 30.0, 45.0, 200.0] {
         let (compiled, report) = weights(&network, Some(min_snr), &Options::default());
         for layer in report.layers.iter().filter(|layer| !layer.choices.is_empty()) {
-            let stored = layer.choices.iter().filter(|choice| !choice.weights.starts_with("int8"));
+            let quantized = |name: &str| choices::QUANTIZED.iter().any(|(of, ..)| *of == name);
+            let stored = layer.choices.iter().filter(|choice| !quantized(choice.weights));
             let fits = stored.filter(|choice| choice.snr_db >= min_snr);
             let smallest = fits.map(|choice| choice.bytes).min().unwrap();
             assert_eq!(layer.bytes, smallest, "{min_snr} dB: {layer:#?}");

@@ -86,7 +86,7 @@ fn rounded(weights: &Tensor, axis: usize) -> Result<(Tensor, SourceCodes), Strin
     let data = weights.f32_values().filter(|data| data.iter().all(|number| number.is_finite()));
     let data = data.ok_or("its weights are not finite")?;
     let channels = Channels::of(&weights.shape, axis != 0).ok_or("it has no weights")?;
-    let rounded = Weights::new(&data, &vec![0.0; channels.count], 1.0, channels, ElementType::I4);
+    let rounded = Weights::new(&data, &vec![0.0; channels.count], 1.0, channels, ElementType::I4, ElementType::I32);
     let value = |(index, &code): (usize, &i8)| {
         Quantization::new(rounded.scales[channels.of_weight(index)], 0).dequantize(code.into()).to_le_bytes()
     };

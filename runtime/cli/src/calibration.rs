@@ -8,7 +8,7 @@ use crate::sensor::Sensors;
 use crate::weights::QuantizeTo;
 use std::path::PathBuf;
 use tealight_compiler::quantize::{
-    Quantize, QuantizeError, Ranges, compile_float_streams, compile_weights, import_float,
+    Activations, Quantize, QuantizeError, Ranges, compile_float_streams, compile_weights, import_float,
 };
 use tealight_compiler::{Compiled, Options};
 
@@ -22,19 +22,21 @@ pub(crate) struct Calibration {
     /// to those in use are enough. The files in a folder are read in the order of their names. If the network has
     /// variables, the inputs of one file are run in sequence, and the state is reset before each file. If the network
     /// has several inputs, give the option once for each, in their order. The network becomes int8 unless --quantize or
-    /// --min-snr selects another type; the inputs then measure the error of the smaller weights.
-    #[arg(long, value_name = "INPUTS", required_if_eq("quantize", "int8"))]
+    /// --min-snr selects another type; the inputs of a network that stays float32 measure the error of the smaller weights.
+    #[arg(long, value_name = "INPUTS", required_if_eq_any([("quantize", "int8"), ("quantize", "16x8")]))]
     pub(crate) calibrate: Vec<PathBuf>,
-    /// How the range of each tensor is chosen for int8; by default all methods are tried, and the one with the smallest
+    /// How the range of each tensor is chosen for int8 and 16x8; by default all methods are tried, and the one with the smallest
     /// output error is used
     ///
     /// An outlier is a value that is more than four times as far from 0 as all others, if it is at most one value in a
     /// thousand or belongs to at most one input in a hundred. Outliers are reported, and do not affect the choice.
     #[arg(long, value_name = "HOW", requires = "calibrate", conflicts_with = "min_snr")]
     ranges: Option<RangesArg>,
-    /// The type of an int8 network's inputs and outputs
-    #[arg(long, value_name = "TYPE", default_value = "int8", requires = "calibrate", conflicts_with = "min_snr")]
-    io: Io,
+    /// The type of a quantized network's inputs and outputs; by default int8, or int16 with --quantize 16x8
+    ///
+    /// Inputs that only operators in float32 read, and outputs that they write, are float32 in any case.
+    #[arg(long, value_name = "TYPE", requires = "calibrate", conflicts_with = "min_snr")]
+    io: Option<Io>,
     /// Store the weights of each float32 layer in the smallest type that keeps this signal-to-noise ratio, in decibels
     ///
     /// The ratio is measured at the layer's own output, with the layer's inputs taken from the float network. The types
@@ -62,25 +64,38 @@ enum RangesArg {
 
 #[derive(Clone, Copy, Debug, PartialEq, clap::ValueEnum)]
 enum Io {
-    /// 8-bit integers, as inside the network
+    /// 8-bit integers, as inside an int8 network
     Int8,
+    /// 16-bit integers, as inside a 16x8 network
+    Int16,
     /// float32, converted inside the network
     Float,
 }
 
 impl Calibration {
-    /// Returns whether the network becomes int8, given the value of `--quantize`.
-    pub(crate) fn int8(&self, quantize: Option<QuantizeTo>) -> bool {
+    /// Returns the type of activations if the network becomes one of integers, given the value of `--quantize`.
+    pub(crate) fn activations(&self, quantize: Option<QuantizeTo>) -> Option<Activations> {
         match quantize {
-            None => !self.calibrate.is_empty() && self.min_snr.is_none(),
-            Some(quantize) => quantize == QuantizeTo::Int8,
+            None => (!self.calibrate.is_empty() && self.min_snr.is_none()).then_some(Activations::Int8),
+            Some(QuantizeTo::Activations(activations)) => Some(activations),
+            Some(_) => None,
         }
     }
 
-    /// Returns the name of an option that was given and applies to int8 only.
-    pub(crate) fn only_int8(&self) -> Option<&'static str> {
-        let io = (self.io != Io::Int8).then_some("--io");
-        self.ranges.map(|_| "--ranges").or(io)
+    /// Returns the name of an option that was given and that does not apply to a network with these activations, and why.
+    pub(crate) fn refused(&self, activations: Option<Activations>) -> Option<(&'static str, &'static str)> {
+        const ONLY_INTEGERS: &str = "it applies to int8 and 16x8 networks only";
+        match (activations, self.io) {
+            (None, _) if self.ranges.is_some() => Some(("--ranges", ONLY_INTEGERS)),
+            (None, Some(_)) => Some(("--io", ONLY_INTEGERS)),
+            (Some(Activations::Int16), Some(Io::Int8)) => {
+                Some(("--io int8", "inputs and outputs of a 16x8 network are int16 or float"))
+            }
+            (Some(Activations::Int8), Some(Io::Int16)) => {
+                Some(("--io int16", "inputs and outputs of an int8 network are int8 or float"))
+            }
+            _ => None,
+        }
     }
 
     /// Compiles the float network `input`, quantized or measured with the inputs that the options name.
@@ -90,7 +105,7 @@ impl Calibration {
     pub(crate) fn compile(
         &self,
         input: &[u8],
-        int8: bool,
+        activations: Option<Activations>,
         options: &Options,
         sensors: &Sensors,
         failed: &dyn Fn() -> Error,
@@ -106,8 +121,9 @@ impl Calibration {
             RangesArg::Percentile => Ranges::Percentile,
             RangesArg::Mse => Ranges::Mse,
         });
-        let (compiled, report) = if int8 {
-            let quantize = Quantize { ranges, float_io: self.io == Io::Float, ..Quantize::default() };
+        let (compiled, report) = if let Some(activations) = activations {
+            let quantize =
+                Quantize { activations, ranges, float_io: self.io == Some(Io::Float), ..Quantize::default() };
             compile_float_streams(&network, &streams, &quantize, input, options)
         } else {
             compile_weights(&network, &streams, self.min_snr, input, options)

@@ -16,6 +16,7 @@ use crate::weights::{QuantizeTo, layer};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tealight_compiler::gguf::{GgufOptions, compile_gguf_with, is_gguf};
+use tealight_compiler::quantize::Activations;
 use tealight_compiler::{CompileError, InPasses, Options, Patch, Reason, Site, WeightType, compile_network};
 use tealight_format::Model;
 
@@ -42,8 +43,11 @@ pub(crate) struct Args {
     /// The model's name; the name of the input file, if not given
     #[arg(long)]
     name: Option<String>,
-    /// How a float32 network is quantized: `none`, `int8` (with --calibrate), `f16`, `int4`, or a block type: `q8_0`,
-    /// `q4_0`, ...
+    /// How a float32 network is quantized: `none`, `int8` or `16x8` (with --calibrate), `f16`, `int4`, or a block type:
+    /// `q8_0`, `q4_0`, ...
+    ///
+    /// `16x8` are int16 activations with int8 weights: nearer to the float network than int8, for more time and RAM. An
+    /// operator that has no form of the type stays float32 between conversions; the report lists these.
     ///
     /// A block type stores the weights of fully connected layers in blocks. A layer whose number of inputs is not a
     /// multiple of the block length (32; 256 for the types with k) is not changed; the report lists it. `f16` stores
@@ -55,7 +59,7 @@ pub(crate) struct Args {
     ///
     /// May be given several times; the last one that matches a layer applies. NAME may contain * (any characters) and ?
     /// (any one character); it then selects those of the matching layers that can have the type. The layers of
-    /// an int8 network can have int4.
+    /// an int8 network can have int4, those of a 16x8 network none.
     #[arg(long = "layer", value_name = "NAME=TYPE", value_parser = layer)]
     layers: Vec<(String, WeightType)>,
     /// The context of a language model in positions (tokens of prompt and answer); the default is 1024, or the length
@@ -120,16 +124,17 @@ lower_bound_bytes     the maximum that is live at one time, if no byte is shared
   passes                [{name, summary}]: what the compiler did
   notes                 what to know about how the network was read, a sentence each
   quantized             how the weights of layers are stored that are neither float32 nor those of int8 layers
-  quantization          with --calibrate: {ranges, bias_correction, equalized, samples, snr_db, median_snr_db, worst_snr_db,
-                        worst_sample, agreement, trials: [{ranges, bias_correction, equalized, snr_db, ordinary_snr_db}],
+  quantization          with --calibrate: {activations, in_float, ranges, bias_correction, equalized, samples, snr_db,
+                        median_snr_db, worst_snr_db, worst_sample, agreement, trials: [{ranges, bias_correction, equalized, snr_db, ordinary_snr_db}],
                         layers: [{name, kind, weights, snr_db, worst, bytes, choices: [{weights, bytes, snr_db, worst}]}],
-                        warnings: [text]}. snr_db is the signal-to-noise ratio of the output, before softmax if it ends in
+                        warnings: [text]}. activations is int8 or 16x8, null if the network stays float32; in_float
+                        lists the operators of a quantized network that compute in float32, [{name, kind}]. snr_db is the signal-to-noise ratio of the output, before softmax if it ends in
                         one, summed over the inputs; median_snr_db and worst_snr_db are of the ratios that each input has
                         by itself, worst_sample is the input with the lowest, from 0 (inputs whose output is 0 do not
                         count). A ratio is null where nothing was lost (worst is 0) or where there is no signal. agreement
                         is the share of inputs with the same largest output in float and compiled, null if the output is
                         one number; worst is the largest difference of one element; ranges is null and trials is empty
-                        unless the network becomes int8: the trial with the highest ordinary_snr_db is taken, which is
+                        unless the network becomes int8 or 16x8: the trial with the highest ordinary_snr_db is taken, which is
                         without outliers. A layer's snr_db includes the errors of the layers before it; choices list what
                         each type of weights would cost that layer alone. warnings are also on standard error: outliers in the
                         inputs, tensors that never change, constants that leave no codes for the data; agreement below
@@ -192,8 +197,8 @@ struct Pass<'a> {
 /// # Errors
 /// A file cannot be read or written, or the network cannot be compiled. Then no file is left behind.
 pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
-    let int8 = args.calibration.int8(args.quantize);
-    refuse_together(args, int8)?;
+    let activations = args.calibration.activations(args.quantize);
+    refuse_together(args, activations)?;
     let labels = args.labels.as_deref().map(read_labels).transpose()?;
     let name = args.name.clone().unwrap_or_else(|| model_file::default_name(&args.input));
     if name.chars().any(char::is_control) {
@@ -238,7 +243,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     } else {
         let mut stages = Stages::start();
         stages.next("reading the network: running it on the inputs");
-        let (compiled, fidelity) = args.calibration.compile(&input, int8, &options, &sensors, &failed)?;
+        let (compiled, fidelity) = args.calibration.compile(&input, activations, &options, &sensors, &failed)?;
         (compiled, Some(fidelity))
     };
     let model = Model::parse(&compiled.bytes)
@@ -358,14 +363,17 @@ fn parse_patch(text: &str) -> std::result::Result<Patch, String> {
 }
 
 /// Refuses options that exclude each other.
-fn refuse_together(args: &Args, int8: bool) -> Result<()> {
-    let (option, cause) = match args.calibration.only_int8() {
-        _ if int8 && args.layers.iter().any(|(_, of)| *of != WeightType::Int4) => {
-            ("--layer with a type other than int4", "the weights of an int8 network are int8 or int4")
+fn refuse_together(args: &Args, activations: Option<Activations>) -> Result<()> {
+    let layers = match activations {
+        Some(Activations::Int8) if args.layers.iter().any(|(_, of)| *of != WeightType::Int4) => {
+            Some(("--layer with a type other than int4", "the weights of an int8 network are int8 or int4"))
         }
-        Some(option) if !int8 => (option, "it applies to int8 networks only"),
-        _ => return Ok(()),
+        Some(Activations::Int16) if !args.layers.is_empty() => {
+            Some(("--layer", "the weights of a 16x8 network are int8"))
+        }
+        _ => None,
     };
+    let Some((option, cause)) = layers.or_else(|| args.calibration.refused(activations)) else { return Ok(()) };
     let help = "leave it out, or choose another --quantize";
     Err(Error::new(format!("{option} cannot be combined with these options")).cause(cause).help(help).of_usage())
 }

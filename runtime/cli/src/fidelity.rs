@@ -5,11 +5,13 @@ use crate::error::Result;
 use crate::screen::Screen;
 use crate::table::{Table, counted, grouped};
 use serde::Serialize;
-use tealight_compiler::quantize::{Choice, Layer, Report, Trial};
+use tealight_compiler::quantize::{Activations, Choice, Layer, Report, Trial};
 
 /// How near the compiled network is to the float one; the fields are keys of `--json`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Fidelity {
+    activations: Option<&'static str>,
+    in_float: Vec<InFloat>,
     ranges: Option<String>,
     bias_correction: bool,
     equalized: bool,
@@ -22,6 +24,13 @@ pub(crate) struct Fidelity {
     trials: Vec<TrialReport>,
     pub(crate) layers: Vec<LayerReport>,
     warnings: Vec<String>,
+}
+
+/// An operator of a quantized network that computes in float32.
+#[derive(Debug, Serialize)]
+struct InFloat {
+    name: String,
+    kind: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -54,7 +63,11 @@ struct ChoiceReport {
 }
 
 /// The columns of the table of costs; where space is short, the last one is left out first. All are in `--json`.
-const SHOWN: [&str; 11] = ["int8", "int8-int4", "i8", "int4", "q8_0", "q4_0", "f16", "f32", "q6k", "q5_0", "q4k"];
+const SHOWN: [&str; 12] =
+    ["int8", "int8-int4", "16x8", "i8", "int4", "q8_0", "q4_0", "f16", "f32", "q6k", "q5_0", "q4k"];
+
+/// How many operators are named at most.
+const NAMED: usize = 12;
 
 impl Fidelity {
     /// Converts a report of the compiler.
@@ -69,6 +82,8 @@ impl Fidelity {
             LayerReport { name, kind, weights, snr_db, worst, bytes, choices }
         };
         Self {
+            activations: report.activations.map(Activations::name),
+            in_float: report.in_float.into_iter().map(|(name, kind)| InFloat { name, kind }).collect(),
             ranges: report.chosen.map(|chosen| chosen.ranges.to_string()),
             bias_correction: report.chosen.is_some_and(|chosen| chosen.bias_correction),
             equalized: report.chosen.is_some_and(|chosen| chosen.equalized),
@@ -93,7 +108,11 @@ impl Fidelity {
             Some(ranges) => {
                 let bias = if self.bias_correction { "; biases corrected" } else { "" };
                 let equalized = if self.equalized { "; weights equalized" } else { "" };
-                format!("quantized by {}: ranges by {ranges}{bias}{equalized}; ", counted(self.samples, "input"))
+                let to = self.activations.unwrap_or_default();
+                format!(
+                    "quantized to {to} by {}: ranges by {ranges}{bias}{equalized}; ",
+                    counted(self.samples, "input")
+                )
             }
             None => format!("measured by {}: ", counted(self.samples, "input")),
         };
@@ -108,6 +127,9 @@ impl Fidelity {
         };
         let sum = decibels(self.snr_db);
         screen.print(format!("\n{how}signal to noise {each}{sum} summed over all{agreement}\n"))?;
+        if let Some(text) = self.in_float() {
+            screen.print(text)?;
+        }
         let mut table = Table::new()
             .text("layer", 0)
             .text("operator", 1)
@@ -123,6 +145,22 @@ impl Fidelity {
         }
         screen.print(table.draw(screen.table_width()).0)?;
         self.print_costs(screen)
+    }
+
+    /// Returns a line that names the operators that compute in float32, if there are any.
+    fn in_float(&self) -> Option<String> {
+        let all: Vec<String> =
+            self.in_float.iter().map(|InFloat { name, kind }| format!("`{name}` ({kind})")).collect();
+        let rest = match all.len().checked_sub(NAMED) {
+            Some(more @ 1..) => format!(" and {more} more, which --json lists"),
+            _ => String::new(),
+        };
+        let activations = self.activations?;
+        let what = counted(all.len(), "operator");
+        let names = all.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let text =
+            format!("in float32 between conversions, for want of a form in {activations}: {what}, {names}{rest}\n");
+        (!all.is_empty()).then_some(text)
     }
 
     /// Returns the warnings.

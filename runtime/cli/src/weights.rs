@@ -1,5 +1,6 @@
 //! Options of `tealight compile` for the weights of a float32 network.
 
+use tealight_compiler::quantize::Activations;
 use tealight_compiler::{BlockType, WeightType};
 
 /// The value of `--quantize`.
@@ -7,8 +8,8 @@ use tealight_compiler::{BlockType, WeightType};
 pub(crate) enum QuantizeTo {
     /// Nothing is quantized.
     None,
-    /// The whole network computes with 8-bit integers.
-    Int8,
+    /// The whole network computes with integers: activations of this type.
+    Activations(Activations),
     /// Weights are stored in this type.
     Weights(WeightType),
 }
@@ -18,12 +19,13 @@ impl QuantizeTo {
     pub(crate) fn parse(name: &str) -> Result<Self, String> {
         match name {
             "none" => Ok(Self::None),
-            "int8" => Ok(Self::Int8),
+            "int8" => Ok(Self::Activations(Activations::Int8)),
+            "16x8" => Ok(Self::Activations(Activations::Int16)),
             // `none` already keeps the weights as f32.
             "f32" => Err("use none".into()),
             _ => name.parse().map(Self::Weights).map_err(|_| {
                 let names: Vec<_> = WeightType::all().map(WeightType::name).filter(|name| *name != "f32").collect();
-                format!("accepted: none, int8, {}", names.join(", "))
+                format!("accepted: none, int8, 16x8, {}", names.join(", "))
             }),
         }
     }
@@ -57,7 +59,8 @@ mod tests {
         for bad in ["q8_0", "=q8_0", "dense=", "dense=q9", ""] {
             assert!(layer(bad).is_err(), "{bad}");
         }
+        assert_eq!(QuantizeTo::parse("16x8"), Ok(QuantizeTo::Activations(Activations::Int16)));
         assert_eq!(QuantizeTo::parse("q8_0"), Ok(QuantizeTo::Weights(q8)));
-        assert!(QuantizeTo::parse("q9").unwrap_err().starts_with("accepted: none, int8, f16, int4, q4_0"));
+        assert!(QuantizeTo::parse("q9").unwrap_err().starts_with("accepted: none, int8, 16x8, f16, int4, q4_0"));
     }
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tealight::{Model, OwnedSession};
 use tealight_compiler::graph::Graph;
-use tealight_compiler::quantize::{Quantize, compile_float_streams, import_float};
+use tealight_compiler::quantize::{Activations, Quantize, compile_float_streams, import_float};
 use tealight_compiler::{Options, compile_network};
 use tealight_format::DType;
 
@@ -38,7 +38,7 @@ pub(crate) struct Comparison {
     pub(super) agreement: Option<f64>,
     /// Whether quantizing again with these inputs gave the same file; `None` if that was not done.
     pub(super) same_file: Option<bool>,
-    /// The measurement of the network that was quantized again; `None` if the model is not int8.
+    /// The measurement of the network that was quantized again; `None` if the model does not compute with integers.
     pub(super) quantization: Option<Fidelity>,
 }
 
@@ -151,13 +151,13 @@ impl FloatNetwork {
         self.inferences += 1;
     }
 
-    /// Quantizes the float network again, if `model` is int8, and returns the results.
+    /// Quantizes the float network again, if `model` computes with integers, and returns the results.
     ///
     /// # Errors
     /// The network cannot be quantized with these inputs.
     pub(super) fn finish(self, model: &Model<'_>) -> Result<Comparison> {
-        let (quantization, same_file) = if is_int8(model) {
-            let (quantization, same_file) = self.quantize(model)?;
+        let (quantization, same_file) = if let Some(activations) = activations(model) {
+            let (quantization, same_file) = self.quantize(model, activations)?;
             (Some(quantization), Some(same_file))
         } else {
             (None, None)
@@ -174,7 +174,7 @@ impl FloatNetwork {
     }
 
     /// Returns the measurement of the float network quantized with the kept inputs, and whether that gives `model`.
-    fn quantize(&self, model: &Model<'_>) -> Result<(Fidelity, bool)> {
+    fn quantize(&self, model: &Model<'_>, activations: Activations) -> Result<(Fidelity, bool)> {
         let options = Options {
             name: model_file::name(model),
             labels: model_file::labels(model),
@@ -184,8 +184,10 @@ impl FloatNetwork {
         };
         let mut stages = Stages::start();
         stages.next("the inputs: quantizing the float network again");
-        let float_io = model.input(0).is_some_and(|input| model.value(input).dtype == DType::F32);
-        let quantize = Quantize { float_io, ..Quantize::default() };
+        // A quantized end is enough: others may be read or written in float32.
+        let mut ends = model.inputs().chain(model.outputs()).map(|value| model.value(value).dtype);
+        let float_io = !ends.any(|dtype| matches!(dtype, DType::I8 | DType::I16));
+        let quantize = Quantize { activations, float_io, ..Quantize::default() };
         let (compiled, report) = compile_float_streams(&self.graph, &self.streams, &quantize, &self.bytes, &options)
             .map_err(|error| {
                 Error::new(format!("cannot measure the layers of `{}`", self.source.display())).cause(error)
@@ -194,9 +196,11 @@ impl FloatNetwork {
     }
 }
 
-/// Returns whether a model computes with 8-bit integers.
-fn is_int8(model: &Model<'_>) -> bool {
-    (0..model.op_count()).any(|op| model.value(model.op(op).output.into()).dtype == DType::I8)
+/// Returns the type of a model's activations if it computes with integers.
+fn activations(model: &Model<'_>) -> Option<Activations> {
+    let has = |dtype| (0..model.op_count()).any(|op| model.value(model.op(op).output.into()).dtype == dtype);
+    let int8 = || has(DType::I8).then_some(Activations::Int8);
+    has(DType::I16).then_some(Activations::Int16).or_else(int8)
 }
 
 /// Returns the number of elements of a value.

@@ -94,7 +94,7 @@ Keys of --json: those of `tealight inspect --json`, and
   float            with --float: {source, compiled_from_source, snr_db, worst,
                    agreement, same_file, quantization}: of output 0;
                    quantization is that of `tealight compile --json` for the
-                   network quantized again, null unless the model is int8; same_file
+                   network quantized again, null unless the model is int8 or 16x8; same_file
                    is whether that gave the model file";
 
 /// Entries of the model's metadata that tell its origin.

@@ -298,7 +298,7 @@ fn fidelity(report: &Report<'_>) -> String {
     html += &match (&float.quantization, float.same_file) {
         (Some(fidelity), Some(same)) => ratios(float, fidelity, same),
         _ => paragraph(
-            "Layers were not measured, because the model is not int8: tealight compile --calibrate reports them for \
+            "Layers were not measured, because the model is neither int8 nor 16x8: tealight compile --calibrate reports them for \
              smaller types of weights.",
         ),
     };

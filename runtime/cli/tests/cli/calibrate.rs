@@ -104,3 +104,69 @@ fn rejects_nan_with_its_position() {
         folder.fails(&COMPILE, &["`inputs.npy`", &format!("sample 3 is {value} at index 5")]);
     }
 }
+
+#[test]
+fn a_16x8_network_is_nearer_to_the_float_one_than_an_int8_one() {
+    for network in ["plain", "padded"] {
+        let folder = folder(network, None);
+        let snr = |quantize: &str| {
+            let (warnings, report) = warnings(&folder, &["--quantize", quantize]);
+            assert_eq!((warnings, report["activations"].as_str()), (Vec::new(), Some(quantize)), "{network}");
+            assert_eq!(report["in_float"], serde_json::json!([]), "{network}");
+            let layers = report["layers"].as_array().unwrap();
+            let weights: Vec<&str> = layers.iter().filter_map(|layer| layer["weights"].as_str()).collect();
+            assert!(!weights.is_empty() && weights.iter().all(|of| *of == quantize), "{report}");
+            held_out_snr(&folder, network)
+        };
+        let [int8, wide] = ["int8", "16x8"].map(snr);
+        assert!(wide > int8 + 3.0, "{network}: {wide} dB with 16x8, {int8} dB with int8");
+    }
+}
+
+#[test]
+fn the_ends_of_a_16x8_network_are_int16_and_every_command_takes_it() {
+    let folder = folder("plain", None);
+    let compile = ["compile", "net.tflite", "-o", "net.safetensors", "--calibrate", "inputs.npy", "--quantize", "16x8"];
+    let text = folder.succeeds(&compile);
+    assert!(text.contains("quantized to 16x8 by 64 inputs"), "{text}");
+    let inspected = folder.succeeds(&["inspect", "net.safetensors"]);
+    assert!(inspected.contains("I16"), "{inspected}");
+    // Zeros, as int16 codes.
+    let elements = case("held_out.bin").len() / 4 / (case("plain.bin").len() / 4 / outputs(&folder));
+    folder.write("zeros.bin", &vec![0; 2 * elements]);
+    folder.succeeds(&["run", "net.safetensors", "--input", "zeros.bin"]);
+    folder.succeeds(&["report", "net.safetensors", "-o", "net.html"]);
+    let targets = case("plain.bin");
+    let shape = format!("({}, {})", targets.len() / 4 / outputs(&folder), outputs(&folder));
+    folder.write("targets.npy", &crate::common::npy("<f4", &shape, &targets));
+    let evaluated = [&compile[..], &["--evaluate", "held_out.bin", "--targets", "targets.npy"]].concat();
+    let evaluation = folder.json(&evaluated)["evaluation"].clone();
+    assert_eq!(evaluation["metric"], "rms_error", "{evaluation}");
+    assert!(evaluation["compiled"].as_f64().unwrap() < 0.01, "{evaluation}");
+}
+
+/// The number of elements of the output of `net.safetensors`.
+fn outputs(folder: &Folder) -> usize {
+    let bytes = folder.read("net.safetensors");
+    let model = tealight_format::Model::parse(&bytes).unwrap();
+    model.value(model.output(0).unwrap()).shape.elements().unwrap() as usize
+}
+
+#[test]
+fn options_that_contradict_16x8_are_refused() {
+    let folder = folder("plain", None);
+    let refuse = |args: &[&str], parts: &[&str]| {
+        let args = [&["compile", "net.tflite", "-o", "net.safetensors"], args].concat();
+        folder.program_fails(std::process::Command::new(crate::common::TEALIGHT).args(args), 2, parts);
+        assert!(!folder.path("net.safetensors").exists());
+    };
+    let wide = ["--quantize", "16x8", "--calibrate", "inputs.npy"];
+    let with = |more: &[&'static str]| [&wide[..], more].concat();
+    refuse(&["--quantize", "16x8"], &["--calibrate"]);
+    refuse(&with(&["--layer", "*=int4"]), &["--layer", "the weights of a 16x8 network are int8"]);
+    refuse(&with(&["--layer", "*=f16"]), &["--layer", "the weights of a 16x8 network are int8"]);
+    refuse(&with(&["--io", "int8"]), &["--io int8", "int16 or float"]);
+    refuse(&with(&["--min-snr", "30"]), &["--min-snr"]);
+    refuse(&["--quantize", "int8", "--calibrate", "inputs.npy", "--io", "int16"], &["--io int16", "int8 or float"]);
+    refuse(&["--quantize", "8x16", "--calibrate", "inputs.npy"], &["accepted: none, int8, 16x8"]);
+}

@@ -210,7 +210,7 @@ fn a_float_network_is_quantized_by_given_inputs() {
     assert!(quantization["snr_db"].as_f64().unwrap() > 20.0, "{quantization}");
     assert!(quantization["layers"].as_array().unwrap().len() > 5);
     let text = folder.succeeds(&["compile", "net.tflite", "-o", "net2.safetensors", "--calibrate", "inputs.bin"]);
-    assert!(text.contains("quantized by 4 inputs") && text.contains("DepthwiseConv2d"), "{text}");
+    assert!(text.contains("quantized to int8 by 4 inputs") && text.contains("DepthwiseConv2d"), "{text}");
     assert_eq!(folder.read("net.safetensors"), folder.read("net2.safetensors"));
     folder.write("zeros.bin", &[0; 11 * 8 * 3]);
     folder.succeeds(&["run", "net.safetensors", "--input", "zeros.bin"]);

@@ -23,7 +23,7 @@ const TAPS: usize = 16;
 const PIXELS: usize = 4;
 
 /// The maximum number of copied blocks of input: columns times kernel rows.
-const COPIED: usize = 32;
+const COPIED: usize = 28;
 
 /// A block of channels of some pixels, whose taps follow each other. The assembly knows the fields by their names.
 #[repr(C, align(8))]

@@ -99,15 +99,17 @@ pub fn key(model: &Model<'_>, op: &Op) -> String {
     let needs = op.operator.needs(&model.operands(op));
     match (&op.operator, weights) {
         (_, Some(block)) => format!("{name} {block}"),
-        (Operator::DepthwiseConv2d(_) | Operator::DepthwiseConv2dF32(_), _) if shares_inputs(model, op) => {
+        (Operator::DepthwiseConv2d(_) | Operator::DepthwiseConv2dF32(_) | Operator::DepthwiseConv2dI16(_), _)
+            if shares_inputs(model, op) =>
+        {
             format!("{name} with a multiplier")
         }
         (Operator::UnaryF32(unary), _) => format!("{name} {}", unary.function.name()),
+        _ if needs.has_i4_weights() => format!("{name} int4"),
         (Operator::Conv2d(_) | Operator::FullyConnected(_), _) if channels(model, op) < 4 => format!("{name} few"),
         (Operator::DepthwiseConv2d(_), _) if channels(model, op) < 8 => format!("{name} few"),
         _ if needs.has_f16() => format!("{name} f16"),
         _ if needs.has_i8_weights() => format!("{name} i8"),
-        _ if needs.has_i4_weights() => format!("{name} int4"),
         _ => name.into(),
     }
 }

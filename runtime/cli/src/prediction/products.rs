@@ -61,12 +61,12 @@ pub(super) fn add_convolution(layer: &Layer<'_>, terms: &mut Terms) -> Option<()
         window: [vertical.kernel.saturating_mul(line), line, depth],
         large: 0.0,
     };
-    let (rows, calls) = (u64::from(layer.op.rows), layer.calls);
+    let calls = layer.calls;
     if axes.iter().all(Axis::is_pointwise) {
-        let times = (rows / calls.rows.max(1) * groups) as f64;
         let of_row = if exchanged { 1 } else { horizontal.output };
-        all.push(calls.rows.saturating_mul(of_row), times, 1, depth, false);
-        all.push((rows % calls.rows.max(1)).saturating_mul(of_row), groups as f64, 1, depth, false);
+        for (rows, times) in calls.sizes() {
+            all.push(rows.saturating_mul(of_row), times.saturating_mul(groups) as f64, 1, depth, false);
+        }
         all.add_to("", terms);
         return Some(());
     }
@@ -75,7 +75,7 @@ pub(super) fn add_convolution(layer: &Layer<'_>, terms: &mut Terms) -> Option<()
     let whole_lines = vertical.whole().end - vertical.whole().start;
     let images = (input[0] * groups) as f64;
     // A column is computed in pieces of the rows of a call.
-    let piece = if exchanged { calls.rows.max(1) } else { horizontal.output.max(1) };
+    let piece = if exchanged { calls.mean() } else { horizontal.output.max(1) };
     for start in (0..horizontal.output).step_by(usize::try_from(piece).ok()?).take(1 << 16) {
         let end = (start + piece).min(horizontal.output);
         let whole = horizontal.whole().start.clamp(start, end)..horizontal.whole().end.clamp(start, end);

@@ -6,7 +6,7 @@
 //! that a tile may have: which of them a core's kernels have, the fit finds.
 
 use super::{products, windows};
-use tealight_format::{Model, Op, Operands, Operator, Value};
+use tealight_format::{DType, Model, Op, Operands, Operator, Value};
 use tealight_types::Window2d;
 
 /// The name of a term and its value, for all that are not 0.
@@ -24,30 +24,59 @@ pub fn terms(model: &Model<'_>, op: &Op) -> Terms {
     let added = match op.operator {
         Operator::Conv2d(_) => products::add_convolution(&layer, &mut terms),
         Operator::FullyConnected(_) => products::add_product(&layer, &mut terms),
-        Operator::DepthwiseConv2d(_) | Operator::DepthwiseConv2dF32(_) | Operator::Conv2dF32(_) => {
-            windows::add(&layer, &mut terms)
-        }
-        Operator::AvgPool2d(_) | Operator::MaxPool2d(_) => windows::add(&layer, &mut terms),
-        _ => None,
+        _ => windows::add(&layer, &mut terms),
     };
+    layer.add_unpacked(&mut terms);
     if added.is_none() {
         layer.add_sizes(&mut terms);
     }
     terms
 }
 
-/// The number of calls of the kernel for all rows, and the rows of one call.
+/// The calls of the kernel for all rows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Calls {
-    pub(super) count: u64,
-    pub(super) rows: u64,
+    rows: u64,
+    /// The first rows, which one call computes.
+    first: u64,
+    /// The rows of each further call at most.
+    held: u64,
 }
 
-/// An operator computes all rows in one call, unless it computes them into a scratch value that holds fewer.
+impl Calls {
+    fn count(&self) -> u64 {
+        u64::from(self.first > 0).saturating_add(self.left().div_ceil(self.held))
+    }
+
+    /// The rows after the first.
+    fn left(&self) -> u64 {
+        self.rows.saturating_sub(self.first)
+    }
+
+    /// The rows of a call, and how many calls have so many.
+    pub(super) fn sizes(&self) -> [(u64, u64); 3] {
+        [(self.first, 1), (self.held, self.left() / self.held), (self.left() % self.held, 1)]
+    }
+
+    /// The mean number of rows of a call.
+    pub(super) fn mean(&self) -> u64 {
+        self.rows.div_ceil(self.count().max(1)).max(1)
+    }
+}
+
+/// An operator computes all rows in one call, unless some share memory with an input: these it computes into a scratch
+/// value, which may hold fewer.
 fn calls(model: &Model<'_>, op: &Op) -> Calls {
     let rows = u64::from(op.rows);
-    let held = scratch_rows(model, op).map_or(rows, |held| held.clamp(1, rows.max(1)));
-    Calls { count: rows.div_ceil(held.max(1)), rows: held }
+    let Some(held) = scratch_rows(model, op) else { return Calls { rows, first: rows, held: rows.max(1) } };
+    let output = model.value(op.output.into());
+    let inputs = op.inputs.iter().flatten().map(|&index| model.value(index.into()));
+    let shared = inputs.filter(|input| {
+        !input.is_constant() && u64::from(input.offset) < output.end() && u64::from(output.offset) < input.end()
+    });
+    let before = shared.map(|input| input.offset.saturating_sub(output.offset)).min().unwrap_or(0);
+    let first = u64::from(before.checked_div(model.row_bytes(op)).unwrap_or(0)).min(rows);
+    Calls { rows, first, held: held.clamp(1, rows.max(1)) }
 }
 
 /// The number of rows that the scratch value holds, if rows are computed into one.
@@ -67,9 +96,16 @@ pub(super) struct Layer<'a> {
 impl Layer<'_> {
     /// Adds what every operator has.
     fn add_calls(&self, terms: &mut Terms) {
-        let copied = if scratch_rows(self.model, self.op).is_some() { elements(&self.operands.output) } else { 0.0 };
-        add(terms, "", &[("layer", 1.0), ("call", self.calls.count as f64), ("copied", copied)], &[("", 1.0)]);
+        let copied = elements(&self.operands.output) * self.calls.left() as f64 / self.calls.rows.max(1) as f64;
+        add(terms, "", &[("layer", 1.0), ("call", self.calls.count() as f64), ("copied", copied)], &[("", 1.0)]);
         add(terms, "", &[("row", f64::from(self.op.rows))], &[("", 1.0)]);
+    }
+
+    /// Adds the int4 weights, which each call unpacks.
+    fn add_unpacked(&self, terms: &mut Terms) {
+        if let Some(weights) = self.operands.input(1).filter(|weights| weights.dtype == DType::I4) {
+            add(terms, "", &[("unpacked", self.calls.count() as f64 * elements(&weights))], &[("", 1.0)]);
+        }
     }
 
     /// Adds the sizes of the operands, for operators without terms of their own.

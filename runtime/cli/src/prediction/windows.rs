@@ -1,5 +1,5 @@
 //! The terms of operators whose kernels go over the taps of each pixel's window: depthwise convolutions, pooling, and
-//! convolutions in f32.
+//! convolutions in f32 and int16.
 
 use super::terms::{Axis, Layer, Terms};
 use tealight_format::Operator;
@@ -10,17 +10,21 @@ pub(super) fn add(layer: &Layer<'_>, terms: &mut Terms) -> Option<()> {
     let operands = layer.operands;
     let weights = operands.input(1).map(|value| value.shape);
     let (window, is_int8_depthwise, depth): (Window2d, bool, u64) = match (&layer.op.operator, weights) {
+        (Operator::Conv2dI16(conv), Some(shape)) => (conv.window2d(&shape), false, u64::from(shape.dim(3)).max(1)),
+        (Operator::DepthwiseConv2dI16(conv), Some(shape)) => (conv.0.window2d(&shape), false, 1),
         (Operator::DepthwiseConv2d(conv), Some(shape)) => (conv.0.window2d(&shape), true, 1),
         (Operator::DepthwiseConv2dF32(conv), Some(shape)) => (conv.0.window2d(&shape), false, 1),
         (Operator::Conv2dF32(conv), Some(shape)) => (conv.window2d(&shape), false, u64::from(shape.dim(3)).max(1)),
         (Operator::AvgPool2d(pool) | Operator::MaxPool2d(pool), _) => (pool.window2d(), false, 1),
+        (Operator::AvgPool2dI16(pool) | Operator::MaxPool2dI16(pool), _) => (pool.window2d(), false, 1),
+        (Operator::AvgPool2dF32(pool) | Operator::MaxPool2dF32(pool), _) => (pool.window2d(), false, 1),
         _ => return None,
     };
     let (input, output) = (Layer::nhwc(&operands.input(0)?)?, Layer::nhwc(&operands.output)?);
     let (axes, exchanged) = Axis::pair(input, output, &window, is_int8_depthwise);
-    let piece = if exchanged { layer.calls.rows } else { u64::MAX };
-    let windows = Windows { images: input[0] as f64, axes, piece: piece.max(1) };
-    if let Operator::Conv2dF32(_) = layer.op.operator {
+    let piece = if exchanged { layer.calls.mean() } else { u64::MAX };
+    let windows = Windows { images: input[0] as f64, axes, piece };
+    if let Operator::Conv2dF32(_) | Operator::Conv2dI16(_) = layer.op.operator {
         windows.add_convolution(depth, input[3], output[3], terms);
         return Some(());
     }
@@ -102,7 +106,7 @@ impl Windows {
         ]
     }
 
-    /// Adds the terms of a convolution in f32, whose taps are runs of `depth` elements each, or whose kernel rows are.
+    /// Adds the terms of a convolution in f32 or int16, whose taps are runs of `depth` elements each, or whose kernel rows are.
     fn add_convolution(&self, depth: u64, input_channels: u64, channels: u64, terms: &mut Terms) {
         let [.., horizontal] = self.axes;
         let pixels = self.pixels();

@@ -626,7 +626,51 @@ macro_rules! requantized {
     };
 }
 
-use requantized;
+/// Loads the sums of sixteen channels at `r0`: 0, 4, 8 and 12 to `q0`, 1, 5, 9 and 13 to `q1`, and so on, the order in which
+/// products are widened.
+macro_rules! initial_16 {
+    () => {
+        "vld40.32 {{q0, q1, q2, q3}}, [r0]\n\
+         vld41.32 {{q0, q1, q2, q3}}, [r0]\n\
+         vld42.32 {{q0, q1, q2, q3}}, [r0]\n\
+         vld43.32 {{q0, q1, q2, q3}}, [r0]\n"
+    };
+}
+
+/// Adds to these sums the products of the bytes in `q5` and `q6`.
+macro_rules! products_16 {
+    () => {
+        "vmullb.s8 q7, q5, q6\n\
+         vmullt.s8 q5, q5, q6\n\
+         vmovlb.s16 q6, q7\n\
+         vadd.i32 q0, q0, q6\n\
+         vmovlt.s16 q7, q7\n\
+         vadd.i32 q2, q2, q7\n\
+         vmovlb.s16 q6, q5\n\
+         vadd.i32 q1, q1, q6\n\
+         vmovlt.s16 q5, q5\n\
+         vadd.i32 q3, q3, q5\n"
+    };
+}
+
+/// Stores the requantized sums of sixteen channels, clamped to the range from `r2` to `r8`, at `r11`.
+macro_rules! store_16 {
+    () => {
+        "vqmovnb.s32 q0, q0\n\
+         vqmovnb.s32 q1, q1\n\
+         vqmovnt.s32 q0, q2\n\
+         vqmovnt.s32 q1, q3\n\
+         vqmovnb.s16 q0, q0\n\
+         vdup.8 q5, r2\n\
+         vqmovnt.s16 q0, q1\n\
+         vdup.8 q6, r8\n\
+         vmax.s8 q0, q0, q5\n\
+         vmin.s8 q0, q0, q6\n\
+         vstrb.8 q0, [r11]\n"
+    };
+}
+
+use {initial_16, products_16, requantized, store_16};
 
 /// A depthwise convolution by blocks of `$block` channels: all pixels of a block, then the next block.
 ///
@@ -730,44 +774,14 @@ unsafe extern "C" fn depthwise_by_16(taps: *mut Taps) {
     depthwise_blocks!(
         "16",
         "12",
-        concat!(
-            "vld40.32 {{q0, q1, q2, q3}}, [r0]\n",
-            "vld41.32 {{q0, q1, q2, q3}}, [r0]\n",
-            "vld42.32 {{q0, q1, q2, q3}}, [r0]\n",
-            "vld43.32 {{q0, q1, q2, q3}}, [r0]\n",
-        ),
-        concat!(
-            "vldrb.u8 q5, [r1]\n",
-            "adds r1, r1, r3\n",
-            "vldrb.u8 q6, [r2]\n",
-            "adds r2, r2, r4\n",
-            "vmullb.s8 q7, q5, q6\n",
-            "vmullt.s8 q5, q5, q6\n",
-            "vmovlb.s16 q6, q7\n",
-            "vadd.i32 q0, q0, q6\n",
-            "vmovlt.s16 q7, q7\n",
-            "vadd.i32 q2, q2, q7\n",
-            "vmovlb.s16 q6, q5\n",
-            "vadd.i32 q1, q1, q6\n",
-            "vmovlt.s16 q5, q5\n",
-            "vadd.i32 q3, q3, q5\n",
-        ),
+        initial_16!(),
+        concat!("vldrb.u8 q5, [r1]\n", "adds r1, r1, r3\n", "vldrb.u8 q6, [r2]\n", "adds r2, r2, r4\n", products_16!(),),
         concat!(
             requantized!("q0", "0", "-4"),
             requantized!("q1", "12", "8"),
             requantized!("q2", "24", "20"),
             requantized!("q3", "36", "32"),
-            "vqmovnb.s32 q0, q0\n",
-            "vqmovnb.s32 q1, q1\n",
-            "vqmovnt.s32 q0, q2\n",
-            "vqmovnt.s32 q1, q3\n",
-            "vqmovnb.s16 q0, q0\n",
-            "vdup.8 q5, r2\n",
-            "vqmovnt.s16 q0, q1\n",
-            "vdup.8 q6, r8\n",
-            "vmax.s8 q0, q0, q5\n",
-            "vmin.s8 q0, q0, q6\n",
-            "vstrb.8 q0, [r11]\n",
+            store_16!(),
         )
     )
 }
@@ -1023,10 +1037,7 @@ pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[
                 // The products of even and odd bytes are split into even and odd lanes again when they are widened: q0
                 // sums bytes 0, 4, 8 and 12, q1 bytes 1, 5, 9 and 13, and so on. These loads and stores use the same
                 // order.
-                "vld40.32 {{q0, q1, q2, q3}}, [r0]",
-                "vld41.32 {{q0, q1, q2, q3}}, [r0]",
-                "vld42.32 {{q0, q1, q2, q3}}, [r0]",
-                "vld43.32 {{q0, q1, q2, q3}}, [r0]",
+                initial_16!(),
                 "mov r11, lr",
                 "3:",
                 "dls lr, r9",

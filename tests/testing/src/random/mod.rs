@@ -101,15 +101,21 @@ pub fn plan(choose: &mut Choices<'_>) -> Parts {
 /// takes by itself.
 pub fn plan_of(choose: &mut Choices<'_>, scale: i32) -> Parts {
     let grouped = choose.one_in(8);
-    random_plan(choose, scale, grouped)
+    random_plan(choose, scale, if grouped { group::IMAGE_CODES } else { OpCode::ALL }, grouped)
+}
+
+/// As [`plan_of`], of operators of one code alone.
+pub fn plan_with(choose: &mut Choices<'_>, scale: i32, code: OpCode) -> Parts {
+    random_plan(choose, scale, &[code], false)
 }
 
 /// A random plan of operators on images, most with some of them in a group.
 pub fn grouped_plan(choose: &mut Choices<'_>) -> Parts {
-    random_plan(choose, 1, true)
+    random_plan(choose, 1, group::IMAGE_CODES, true)
 }
 
-fn random_plan(choose: &mut Choices<'_>, scale: i32, grouped: bool) -> Parts {
+/// A plan of operators with these codes.
+fn random_plan(choose: &mut Choices<'_>, scale: i32, codes: &[OpCode], grouped: bool) -> Parts {
     let count = choose.between(if grouped { 2 } else { 1 }, 6);
     let wrong = choose.one_in(4);
     let mut builder = Builder {
@@ -123,7 +129,7 @@ fn random_plan(choose: &mut Choices<'_>, scale: i32, grouped: bool) -> Parts {
         outputs: Vec::new(),
     };
     for _ in 0..count {
-        let code = builder.choose.pick(if grouped { group::IMAGE_CODES } else { OpCode::ALL });
+        let code = builder.choose.pick(codes);
         builder.step(code);
         if builder.choose.one_in(if grouped { 12 } else { 3 }) {
             builder.view();

@@ -1,15 +1,22 @@
 //! Layers with inputs, made to be counted: of the shapes that networks have, and of random plans.
 
-use crate::cost::extremes::{Extreme, channels, constant, floats, input, with_scratch_rows};
+use crate::cost::extremes::{Extreme, Operand, channels, constant, floats, input, with_scratch_rows};
 use tealight_format::ops::{
-    ActivationRange, AddSub, BinaryF32, Conv2d, Conv2dF32, DepthwiseConv2d, DepthwiseConv2dF32, Dequantize,
-    FullyConnected, FullyConnectedF32, Multiplier, Pool2d, Quantize, Softmax, UnaryF32, UnaryFunction,
+    ActivationRange, ActivationRangeI16, AddSub, BinaryF32, Conv2d, Conv2dF32, Conv2dI16, DepthwiseConv2d,
+    DepthwiseConv2dF32, DepthwiseConv2dI16, Dequantize, FullyConnected, FullyConnectedF32, FullyConnectedI16,
+    Multiplier, Pool2d, Quantize, Softmax, UnaryF32, UnaryFunction,
 };
-use tealight_format::{DType, Model, Operator};
+use tealight_format::{DType, Model, OpCode, Operator};
 use tealight_testing::random::{self, Choices};
 
 /// How many random plans.
-const PLANS: u32 = 600;
+const PLANS: usize = 600;
+
+/// How many models shall have operators of each code, and how many plans of these alone are tried for them.
+const PLANS_WITH: [usize; 2] = [24, 120];
+
+/// Plans above this take too long in an emulator.
+const MOST_COST: u64 = 2_000_000;
 
 /// Layers above this take too long in an emulator.
 const MOST_MACS: u32 = 400_000;
@@ -23,6 +30,13 @@ pub struct Generated {
     pub(super) id: String,
     pub(super) file: Vec<u8>,
     pub(super) input: Vec<u8>,
+}
+
+impl Generated {
+    fn has(&self, code: OpCode) -> bool {
+        let Ok(model) = Model::parse(&self.file) else { return false };
+        (0..model.op_count()).any(|index| model.op(index).operator.code() == code)
+    }
 }
 
 /// Makes a layer, or nothing if the sizes that it drew are too large.
@@ -41,28 +55,68 @@ const KINDS: &[(u32, Make)] = &[
     (800, elementwise),
 ];
 
+/// The same for layers with int4 weights and in int16. They have random numbers of their own, so that no layer of the
+/// other kinds depends on how many there are.
+const SMALL_WEIGHTS_AND_INT16: &[(u32, Make)] = &[
+    (200, convolution_int4),
+    (200, convolution_i16),
+    (200, depthwise_int4),
+    (200, depthwise_i16),
+    (100, product_int4),
+    (100, product_i16),
+];
+
 /// Layers of the shapes that networks have, and random plans with every operator.
 pub fn generate() -> Vec<Generated> {
     let mut random = Random(1);
     let mut all = Vec::new();
-    for &(count, make) in KINDS {
+    add_layers(&mut all, KINDS, &mut random);
+    for seed in 0..PLANS {
+        let bytes = bytes(&mut random, 1500);
+        let file = random::plan_of(&mut Choices::new(&bytes), scale(seed)).file();
+        all.extend(short_plan(format!("plan {seed}"), file));
+    }
+    let mut random = Random(2);
+    add_layers(&mut all, SMALL_WEIGHTS_AND_INT16, &mut random);
+    let [wanted, tries] = PLANS_WITH;
+    for &code in OpCode::ALL {
+        let count = all.iter().filter(|generated| generated.has(code)).count();
+        let plans = (0..tries).filter_map(|seed| {
+            let bytes = bytes(&mut random, 1500);
+            let file = random::plan_with(&mut Choices::new(&bytes), scale(seed), code).file();
+            short_plan(format!("plan with {} {seed}", code.name()), file)
+        });
+        all.extend(plans.take(wanted.saturating_sub(count)).collect::<Vec<_>>());
+    }
+    all
+}
+
+/// Adds layers of these kinds.
+fn add_layers(all: &mut Vec<Generated>, kinds: &[(u32, Make)], random: &mut Random) {
+    for &(count, make) in kinds {
         for _ in 0..count {
-            if let Some(Extreme { name, parts, input }) = make(&mut random) {
+            if let Some(Extreme { name, parts, input }) = make(random) {
                 all.push(Generated { id: format!("{name} {}", all.len()), file: parts.file(), input });
             }
         }
     }
-    for seed in 0..PLANS {
-        let bytes: Vec<u8> = (0..1500).map(|_| random.below(256) as u8).collect();
-        let file = random::plan_of(&mut Choices::new(&bytes), [1, 2, 4, 8][seed as usize % 4]).file();
-        let Ok(model) = Model::parse(&file) else { continue };
-        if model.cost() > 2_000_000 || model.op_count() == 0 {
-            continue;
+}
+
+/// The scale of a random plan.
+fn scale(seed: usize) -> i32 {
+    [1, 2, 4, 8][seed % 4]
+}
+
+/// A random plan, if it is valid, has operators and does not take too long.
+fn short_plan(id: String, file: Vec<u8>) -> Option<Generated> {
+    let len: u32 = {
+        let model = Model::parse(&file).ok()?;
+        if model.cost() > MOST_COST || model.op_count() == 0 {
+            return None;
         }
-        let len: u32 = model.inputs().map(|value| model.value(value).len).sum();
-        all.push(Generated { id: format!("plan {seed}"), input: vec![0; len as usize], file });
-    }
-    all
+        model.inputs().map(|value| model.value(value).len).sum()
+    };
+    Some(Generated { id, input: vec![0; len as usize], file })
 }
 
 fn pick<const N: usize>(random: &mut Random, from: [u32; N]) -> u32 {
@@ -130,6 +184,11 @@ impl Shape {
         }
     }
 
+    fn conv2d_i16(&self) -> Conv2dI16 {
+        let Conv2d { stride, dilation, pad, .. } = self.conv2d();
+        Conv2dI16 { stride, dilation, pad, activation: ActivationRangeI16::FULL }
+    }
+
     fn conv2d_f32(&self) -> Conv2dF32 {
         let Conv2d { stride, dilation, pad, .. } = self.conv2d();
         Conv2dF32 { stride, dilation, pad, activation: UNBOUNDED }
@@ -176,19 +235,63 @@ fn output_channels(random: &mut Random) -> u32 {
 
 /// A convolution in int8.
 fn convolution(random: &mut Random) -> Option<Extreme> {
+    convolution_of(random, Quantized::INT8)
+}
+
+/// The same with int4 weights.
+fn convolution_int4(random: &mut Random) -> Option<Extreme> {
+    convolution_of(random, Quantized::INT4)
+}
+
+/// The same in int16.
+fn convolution_i16(random: &mut Random) -> Option<Extreme> {
+    convolution_of(random, Quantized::INT16)
+}
+
+/// The types of a quantized layer.
+#[derive(Clone, Copy)]
+struct Quantized {
+    activations: DType,
+    weights: DType,
+    most_macs: u32,
+}
+
+impl Quantized {
+    const INT8: Self = Self { activations: DType::I8, weights: DType::I8, most_macs: MOST_MACS };
+    const INT4: Self = Self { weights: DType::I4, most_macs: MOST_MACS / 2, ..Self::INT8 };
+    const INT16: Self = Self { activations: DType::I16, most_macs: MOST_MACS / 4, ..Self::INT8 };
+
+    fn is_int16(self) -> bool {
+        self.activations == DType::I16
+    }
+
+    /// The operands of a layer with `outputs` channels.
+    fn operands(self, random: &mut Random, dims: &[u32], weights: &[u32], outputs: u32) -> Vec<Operand> {
+        let elements: u32 = dims.iter().product();
+        let stored = match self.weights {
+            DType::I4 => bytes(random, weights.iter().product::<u32>().div_ceil(2)),
+            _ => weights_of(random, weights),
+        };
+        vec![
+            input(self.activations, dims, bytes(random, if self.is_int16() { 2 * elements } else { elements })),
+            constant(self.weights, weights, stored),
+            constant(DType::I32, &[outputs, 3], channels(outputs)),
+        ]
+    }
+}
+
+fn convolution_of(random: &mut Random, types: Quantized) -> Option<Extreme> {
     let shape = Shape::random(random);
     let (depth, outputs) = (input_channels(random), output_channels(random));
-    if shape.outputs() * outputs * shape.taps() * depth > MOST_MACS {
+    if shape.outputs() * outputs * shape.taps() * depth > types.most_macs {
         return None;
     }
-    let (input_dims, weights) = (shape.input(depth), [outputs, shape.kernel[0], shape.kernel[1], depth]);
-    let operands = vec![
-        input(DType::I8, &input_dims, bytes(random, input_dims.iter().product())),
-        constant(DType::I8, &weights, weights_of(random, &weights)),
-        constant(DType::I32, &[outputs, 3], channels(outputs)),
-    ];
-    let output = (DType::I8, &shape.output(outputs)[..]);
-    Some(with_scratch_rows("Conv2d", Operator::Conv2d(shape.conv2d()), operands, output, shape.scratch_rows))
+    let weights = [outputs, shape.kernel[0], shape.kernel[1], depth];
+    let operands = types.operands(random, &shape.input(depth), &weights, outputs);
+    let output = (types.activations, &shape.output(outputs)[..]);
+    let operator =
+        if types.is_int16() { Operator::Conv2dI16(shape.conv2d_i16()) } else { Operator::Conv2d(shape.conv2d()) };
+    Some(with_scratch_rows("Conv2d", operator, operands, output, shape.scratch_rows))
 }
 
 /// A convolution in f32, with weights in f32 or f16.
@@ -214,31 +317,45 @@ fn convolution_f32(random: &mut Random) -> Option<Extreme> {
 
 /// A depthwise convolution in int8.
 fn depthwise(random: &mut Random) -> Option<Extreme> {
+    depthwise_of(random, Quantized::INT8)
+}
+
+/// The same with int4 weights.
+fn depthwise_int4(random: &mut Random) -> Option<Extreme> {
+    depthwise_of(random, Quantized::INT4)
+}
+
+/// The same in int16.
+fn depthwise_i16(random: &mut Random) -> Option<Extreme> {
+    depthwise_of(random, Quantized::INT16)
+}
+
+fn depthwise_of(random: &mut Random, types: Quantized) -> Option<Extreme> {
     let depth = pick(random, [1, 3, 4, 8, 8, 10, 12, 16, 16, 20, 24, 32, 32, 40, 48, 64, 64, 80, 96, 128, 192, 256]);
-    depthwise_of(random, depth, 1)
+    depthwise_multiplied(random, types, depth, 1)
 }
 
 /// A depthwise convolution in int8 with several outputs for each input channel.
 fn depthwise_with_multiplier(random: &mut Random) -> Option<Extreme> {
     let depth = pick(random, [1, 1, 1, 3, 8, 16]);
     let multiplier = pick(random, [2, 3, 4, 8, 8, 16, 24]);
-    depthwise_of(random, depth, multiplier)
+    depthwise_multiplied(random, Quantized::INT8, depth, multiplier)
 }
 
-fn depthwise_of(random: &mut Random, depth: u32, multiplier: u32) -> Option<Extreme> {
+fn depthwise_multiplied(random: &mut Random, types: Quantized, depth: u32, multiplier: u32) -> Option<Extreme> {
     let shape = Shape::random(random);
     let outputs = depth * multiplier;
-    if shape.outputs() * outputs * shape.taps() > MOST_MACS / 3 {
+    if shape.outputs() * outputs * shape.taps() > types.most_macs / 3 {
         return None;
     }
-    let (input_dims, weights) = (shape.input(depth), [1, shape.kernel[0], shape.kernel[1], outputs]);
-    let operands = vec![
-        input(DType::I8, &input_dims, bytes(random, input_dims.iter().product())),
-        constant(DType::I8, &weights, weights_of(random, &weights)),
-        constant(DType::I32, &[outputs, 3], channels(outputs)),
-    ];
-    let output = (DType::I8, &shape.output(outputs)[..]);
-    let operator = Operator::DepthwiseConv2d(DepthwiseConv2d(shape.conv2d()));
+    let weights = [1, shape.kernel[0], shape.kernel[1], outputs];
+    let operands = types.operands(random, &shape.input(depth), &weights, outputs);
+    let output = (types.activations, &shape.output(outputs)[..]);
+    let operator = if types.is_int16() {
+        Operator::DepthwiseConv2dI16(DepthwiseConv2dI16(shape.conv2d_i16()))
+    } else {
+        Operator::DepthwiseConv2d(DepthwiseConv2d(shape.conv2d()))
+    };
     Some(with_scratch_rows("DepthwiseConv2d", operator, operands, output, shape.scratch_rows))
 }
 
@@ -262,19 +379,32 @@ fn depthwise_f32(random: &mut Random) -> Option<Extreme> {
 
 /// A matrix-vector product in int8.
 fn product(random: &mut Random) -> Option<Extreme> {
+    product_of(random, Quantized::INT8)
+}
+
+/// The same with int4 weights.
+fn product_int4(random: &mut Random) -> Option<Extreme> {
+    product_of(random, Quantized::INT4)
+}
+
+/// The same in int16.
+fn product_i16(random: &mut Random) -> Option<Extreme> {
+    product_of(random, Quantized::INT16)
+}
+
+fn product_of(random: &mut Random, types: Quantized) -> Option<Extreme> {
     let depth = pick(random, [1, 3, 8, 12, 16, 20, 24, 32, 64, 80, 96, 100, 128, 192, 256, 384, 640, 768, 1024, 4000]);
     let units = pick(random, [1, 2, 3, 4, 5, 7, 8, 10, 12, 16, 20, 24, 32, 35, 64, 96, 128, 192, 640]);
-    if depth * units > MOST_MACS / 4 {
+    if depth * units > types.most_macs / 4 {
         return None;
     }
-    let layer = FullyConnected { weights_zero_point: 0, activation: ActivationRange::FULL };
-    let operands = vec![
-        input(DType::I8, &[1, depth], bytes(random, depth)),
-        constant(DType::I8, &[units, depth], weights_of(random, &[units, depth])),
-        constant(DType::I32, &[units, 3], channels(units)),
-    ];
-    let output = (DType::I8, &[1, units][..]);
-    Some(with_scratch_rows("FullyConnected", Operator::FullyConnected(layer), operands, output, 0))
+    let operator = if types.is_int16() {
+        Operator::FullyConnectedI16(FullyConnectedI16 { activation: ActivationRangeI16::FULL })
+    } else {
+        Operator::FullyConnected(FullyConnected { weights_zero_point: 0, activation: ActivationRange::FULL })
+    };
+    let operands = types.operands(random, &[1, depth], &[units, depth], units);
+    Some(with_scratch_rows("FullyConnected", operator, operands, (types.activations, &[1, units]), 0))
 }
 
 /// A matrix-vector product in f32.

@@ -4,7 +4,7 @@
 //! taps of a pixel follow each other in memory, and so do their weights: a tap is two loads with a post-increment, two
 //! multiplications, and four widening additions. All pixels have the same taps, those at the border too.
 
-use super::requantized;
+use super::{initial_16, products_16, requantized, store_16};
 use crate::DepthwiseConv2d;
 use crate::lines::run;
 use crate::quant::Channel;
@@ -77,7 +77,7 @@ pub(crate) fn depthwise_lines(
         for (initial, channel) in initial.iter_mut().zip(channels) {
             *initial = channel.bias;
         }
-        let copy = Copy {
+        let mut copy = Copy {
             output: taps.as_mut_ptr().cast(),
             input: weights.as_ptr().wrapping_add(channel),
             steps: [height * BLOCK, depth],
@@ -87,7 +87,7 @@ pub(crate) fn depthwise_lines(
             padding: [0; BLOCK],
         };
         // SAFETY: all taps lie within the weights, as checked above, and there is room for them.
-        unsafe { copy_columns(&copy) };
+        unsafe { copy_columns(&mut copy) };
         let right_shifts = channels.iter().all(|channel| channel.shift < 0);
         let block = Block { p, input, channel, channels, right_shifts, initial: &initial, taps: taps.as_ptr().cast() };
         lines.for_each(rows.clone(), output, |at, xs, line| block.compute(at, xs, line));
@@ -129,7 +129,7 @@ impl Block<'_> {
         while first < xs.end {
             let count = most.min(xs.end - first);
             let (parts, column) = parts(first.wrapping_mul(stride), (count - 1) * stride + width, pad, in_width);
-            let copy = Copy {
+            let mut copy = Copy {
                 output: columns,
                 input: input.as_ptr().wrapping_add(pixel_start(p.input, [image, row, column]) + channel),
                 steps: [height * BLOCK, depth],
@@ -141,7 +141,7 @@ impl Block<'_> {
             };
             // SAFETY: the rows and columns inside the input are elements of it, which has all of them, and there is room
             // for so many columns.
-            unsafe { copy_columns(&copy) };
+            unsafe { copy_columns(&mut copy) };
             let pixels = Pixels {
                 initial: self.initial.as_ptr(),
                 columns,
@@ -194,7 +194,7 @@ struct Copy {
 /// # Safety
 /// `copy` must describe memory that may be read and written.
 #[unsafe(naked)]
-unsafe extern "C" fn copy_columns(copy: &Copy) {
+unsafe extern "C" fn copy_columns(copy: &mut Copy) {
     naked_asm!(
         ".cpu cortex-m55",
         "push {{r4-r11, lr}}",
@@ -206,8 +206,9 @@ unsafe extern "C" fn copy_columns(copy: &Copy) {
         "ldrd r8, r9, [r0, #{columns} + 4]",
         "add r10, r7, r8",
         "add r10, r10, r9",
-        // Rows in the padding.
         "ldrd r11, r12, [r0, #{rows}]",
+        // Rows in the padding: before the input, and at last after it.
+        "1:",
         "cmp r11, #0",
         "beq 3f",
         "2:",
@@ -220,10 +221,10 @@ unsafe extern "C" fn copy_columns(copy: &Copy) {
         "adds r4, r4, #16",
         "subs r11, r11, #1",
         "bne 2b",
-        // Those of the input.
         "3:",
         "cmp r12, #0",
         "beq 5f",
+        // Those of the input.
         "6:",
         "mov r1, r4",
         "wls lr, r7, 7f",
@@ -253,19 +254,10 @@ unsafe extern "C" fn copy_columns(copy: &Copy) {
         "bne 6b",
         "5:",
         "ldr r11, [r0, #{rows} + 8]",
+        "movs r1, #0",
+        "str r1, [r0, #{rows} + 8]",
         "cmp r11, #0",
-        "beq 9f",
-        "2:",
-        "mov r1, r4",
-        "dls lr, r10",
-        "4:",
-        "vstrb.8 q1, [r1]",
-        "add r1, r1, r2",
-        "le lr, 4b",
-        "adds r4, r4, #16",
-        "subs r11, r11, #1",
-        "bne 2b",
-        "9:",
+        "bne 1b",
         "pop {{r4-r11, pc}}",
         output = const offset_of!(Copy, output),
         steps = const offset_of!(Copy, steps),
@@ -316,9 +308,6 @@ macro_rules! shifted_right {
 
 /// Computes the outputs of all pixels.
 ///
-/// Interleaved loads of the initial sums match the order in which products are widened: `q0` sums the channels 0, 4, 8 and
-/// 12, `q1` 1, 5, 9 and 13, and so on.
-///
 /// # Safety
 /// `pixels` must describe memory that may be read and written: all taps of at least one pixel, and its outputs.
 #[unsafe(naked)]
@@ -345,26 +334,14 @@ unsafe extern "C" fn convolve(pixels: &Pixels) {
         "ldrb r7, [r6, #{right_shifts}]",
         // A pixel.
         "3:",
-        "vld40.32 {{q0, q1, q2, q3}}, [r0]",
-        "vld41.32 {{q0, q1, q2, q3}}, [r0]",
-        "vld42.32 {{q0, q1, q2, q3}}, [r0]",
-        "vld43.32 {{q0, q1, q2, q3}}, [r0]",
+        initial_16!(),
         "mov r1, r10",
         "mov r2, r5",
         "dls lr, r9",
         "4:",
         "vldrb.u8 q5, [r1], #16",
         "vldrb.u8 q6, [r2], #16",
-        "vmullb.s8 q7, q5, q6",
-        "vmullt.s8 q5, q5, q6",
-        "vmovlb.s16 q6, q7",
-        "vadd.i32 q0, q0, q6",
-        "vmovlt.s16 q7, q7",
-        "vadd.i32 q2, q2, q7",
-        "vmovlb.s16 q6, q5",
-        "vadd.i32 q1, q1, q6",
-        "vmovlt.s16 q5, q5",
-        "vadd.i32 q3, q3, q5",
+        products_16!(),
         "le lr, 4b",
         "ldr r1, [r6, #{zero_point}]",
         "ldrd r2, r8, [r6, #{bounds}]",
@@ -375,17 +352,7 @@ unsafe extern "C" fn convolve(pixels: &Pixels) {
         shifted_right!("q2", "24", "20"),
         shifted_right!("q3", "36", "32"),
         "5:",
-        "vqmovnb.s32 q0, q0",
-        "vqmovnb.s32 q1, q1",
-        "vqmovnt.s32 q0, q2",
-        "vqmovnt.s32 q1, q3",
-        "vqmovnb.s16 q0, q0",
-        "vdup.8 q5, r2",
-        "vqmovnt.s16 q0, q1",
-        "vdup.8 q6, r8",
-        "vmax.s8 q0, q0, q5",
-        "vmin.s8 q0, q0, q6",
-        "vstrb.8 q0, [r11]",
+        store_16!(),
         "add r10, r10, r3",
         "add r11, r11, r4",
         "subs r12, r12, #1",

@@ -2,6 +2,7 @@
 //!
 //! Their options are bytes in a form that each defines itself.
 
+use super::flexbuffer::Map;
 use crate::diag::{CompileError, Result};
 use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor};
 use crate::ir::{Activation, Op, Padding, Window};
@@ -76,19 +77,23 @@ fn conv_transpose2d_with_bias(graph: &mut Graph, node: &mut Node, options: &[u8]
 /// The maximum length of options that are a map, which takes some 200 bytes.
 const MAX_MAP: usize = 1 << 14;
 
+/// Returns options that are a map.
+fn map_of<'a>(graph: &Graph, node: &Node, options: &'a [u8]) -> Result<Map<'a>> {
+    let map = Map::read(options).filter(|_| options.len() <= MAX_MAP);
+    map.ok_or_else(|| options_missing(graph, node))
+}
+
 /// What a detector does after its network. Options: a map in the FlexBuffers form. Inputs: boxes `[1, n, 4]`, scores
 /// `[1, n, c]`, anchors `[n, 4]`; outputs: boxes, classes, scores, number of detections.
 fn detections(graph: &mut Graph, node: &mut Node, options: &[u8]) -> Result<()> {
-    let root = flexbuffers::Reader::get_root(options).ok().filter(|_| options.len() <= MAX_MAP);
-    let map = root.and_then(|root| root.get_map().ok()).ok_or_else(|| options_missing(graph, node))?;
-    let number = |key: &str| map.index(key).ok().map(|value| value.as_f64());
-    let needed = |key: &str| number(key).ok_or_else(|| graph.invalid(node, format!("its option {key} is missing")));
+    let map = map_of(graph, node, options)?;
+    let needed = |key: &str| map.number(key).ok_or_else(|| graph.invalid(node, format!("its option {key} is missing")));
     let count = |key: &str, value: f64| match value {
         value if (1.0..65536.0).contains(&value) && value.fract() == 0.0 => Ok(value as i32),
         value => Err(graph.invalid(node, format!("its option {key} is {value}"))),
     };
-    let apart = map.index("use_regular_nms").is_ok_and(|value| value.as_bool() || value.as_i64() != 0);
-    let per_class = match number("detections_per_class") {
+    let apart = map.number("use_regular_nms").is_some_and(|apart| apart != 0.0);
+    let per_class = match map.number("detections_per_class") {
         _ if !apart => 0,
         None => 100,
         Some(value) => count("detections_per_class", value)?,

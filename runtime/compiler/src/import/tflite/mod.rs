@@ -2,6 +2,7 @@
 
 mod custom;
 mod fault;
+mod flexbuffer;
 mod hybrid;
 mod interface;
 mod operators;

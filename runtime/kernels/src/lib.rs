@@ -19,7 +19,8 @@
 //! | [`pad()`], [`strided_slice()`], [`transpose()`] | all dimensions but the last | the last dimension |
 //! | [`mean()`], [`arg_min_max()`] | output elements | one element |
 //! | [`concat_part`] | dimensions before the axis | the rest |
-//! | [`svdf()`], [`svdf_i8_state`] | batches × units | one element |
+//! | [`svdf()`], [`svdf_i8_state`], [`lstm()`] | batches × units | one element |
+//! | [`batch_matmul()`] | all dimensions but the last | `columns` elements |
 //! | [`lookup()`], [`quantize_i8`], [`quantize_u8`], [`dequantize_i8`], [`dequantize_u8`] | | the caller slices |
 //!
 //! # Instruction sets
@@ -98,6 +99,7 @@ mod add;
 #[allow(unsafe_code)] // inline assembly, and loads to vectors
 mod arch;
 mod arg_min_max;
+mod batch_matmul;
 pub mod block;
 mod broadcast;
 #[cfg_attr(any(all(arm_dsp, not(arm_mve)), arm_v6m, arm_v7m, riscv_m), allow(dead_code))]
@@ -115,6 +117,7 @@ pub mod int16;
 mod int4;
 mod lines;
 mod lookup;
+mod lstm;
 mod matrix;
 mod mean;
 mod mul;
@@ -145,6 +148,7 @@ pub use add::{AddSub, add, sub};
 pub use arch::compare::compare_arch;
 pub use arch::instruction_set;
 pub use arg_min_max::{ArgMinMax, arg_min_max};
+pub use batch_matmul::{BatchMatMul, batch_matmul};
 pub use broadcast::Broadcast;
 pub use concat::{ConcatPart, concat_part};
 pub use conv2d::{Conv2d, conv2d, conv2d_in};
@@ -152,6 +156,7 @@ pub use depthwise_conv2d::{DepthwiseConv2d, depthwise_conv2d, depthwise_conv2d_i
 pub use fully_connected::{FullyConnected, fully_connected, fully_connected_in};
 pub use int4::{Int4, conv2d_int4_in, depthwise_conv2d_int4, fully_connected_int4};
 pub use lookup::lookup;
+pub use lstm::{Lstm, LstmWeights, lstm};
 pub use mean::{Mean, mean};
 pub use mul::{Mul, mul};
 pub use pad::{Pad, pad};

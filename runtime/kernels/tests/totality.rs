@@ -127,6 +127,31 @@ proptest! {
     }
 
     #[test]
+    fn products_and_cells_return(
+        sizes in dims::<3>(), strides in dims::<2>(), flags in any::<[bool; 2]>(), z in [int(), int(), int()], m in pair(),
+        s in pair(), clip in int(), rows in 0usize..9, x in bytes(), w in bytes(), channels in channels(), len in 0usize..99,
+    ) {
+        let ([rows_of_a, inner, columns], [a_stride, b_stride], [transpose_a, transpose_b]) = (sizes, strides, flags);
+        let [a_zero_point, b_zero_point, output_zero_point] = z;
+        let output = Multiplier::new(m[0], s[0]);
+        let p = BatchMatMul {
+            rows: rows_of_a, inner, columns, transpose_a, transpose_b, a_stride, b_stride, a_zero_point, b_zero_point,
+            output_zero_point, output,
+        };
+        let out = &mut vec![0; len][..];
+        batch_matmul(&p, 1..rows, &x, &w, out);
+        let forget = Multiplier::new(m[1], s[1]);
+        let tanh = int16::Sigmoid { multiplier: m[0], shift: s[1] };
+        let p = Lstm {
+            input_size: inner, hidden_size: columns, forget, input: output, output: forget, tanh, clip, output_zero_point,
+        };
+        let table = [0, 9, 65_535, 7].map(|x: u16| [x; 64]).concat();
+        let table = table.first_chunk().unwrap();
+        let weights = LstmWeights { input: &w, hidden: &x, channels: &channels, table };
+        lstm(&p, 1..rows, &x, &w, &weights, &mut vec![-32_768; len], out);
+    }
+
+    #[test]
     fn movements_return(
         input in dims(), output in dims(), begin in dims(), at in dims::<4>(), to in dims::<4>(),
         stride in proptest::array::uniform6(-3isize..4), value in any::<[u8; 4]>(),

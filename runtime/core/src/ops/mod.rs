@@ -193,6 +193,8 @@ pub(crate) fn run<O: Ops>(code: OpCode, call: Call<'_>) {
         QuantizeI16 => quantize::quantize_i16,
         DequantizeI16 => quantize::dequantize_i16,
         DetectionsF32 => detections::detections_f32,
+        BatchMatMul => batch_matmul::batch_matmul,
+        Lstm => lstm::lstm,
     }
 }
 

@@ -16,6 +16,6 @@ pub(super) fn tanh_i16(op: &ops::SigmoidI16, mut call: Call<'_>) {
     }
 }
 
-fn params(op: &ops::SigmoidI16) -> int16::Sigmoid {
+pub(super) fn params(op: &ops::SigmoidI16) -> int16::Sigmoid {
     int16::Sigmoid { multiplier: op.multiplier, shift: op.shift }
 }

@@ -48,7 +48,7 @@ mod work;
 pub use add::{AddSub, AddSubI16};
 pub use arg_min_max::{ArgMinMax, ArgMinMaxF32};
 pub use attention::AttentionF32;
-pub use batch_matmul::BatchMatMulF32;
+pub use batch_matmul::{BatchMatMul, BatchMatMulF32};
 pub use binary_f32::BinaryF32;
 pub use concat::Concat;
 pub use conv_transpose2d::ConvTranspose2dF32;
@@ -61,7 +61,7 @@ pub use gather::{GatherBlock, GatherF32};
 pub use gru::GruF32;
 pub use info::{Fused, Input, OpInfo, Role, Spec};
 pub use lookup::{Function, Lookup};
-pub use lstm::LstmF32;
+pub use lstm::{Lstm, LstmF32};
 pub use mean::{Mean, MeanF32, MeanI16};
 pub use mul::{Mul, MulI16};
 pub use norm::{LayerNormF32, RmsNormF32};
@@ -817,6 +817,12 @@ operators! {
     DequantizeI16(DequantizeI16) = 68, "DequantizeI16";
     /// Detections of a detector in f32, without those that overlap a better one. Inputs: boxes, scores, anchors.
     DetectionsF32(DetectionsF32) = 69, "DetectionsF32";
+    /// Products of int8 matrices. Inputs: a, b.
+    BatchMatMul(BatchMatMul) = 70, "BatchMatMul";
+    /// One step of a long short-term memory of int8 activations and weights. Inputs: activations `[.., in]`, weights
+    /// `[4 * hidden, in]`, recurrent weights `[4 * hidden, hidden]`, channels `[8 * hidden, 3]`, table I16 `[256]`, cell
+    /// (state I16), hidden.
+    Lstm(Lstm) = 71, "Lstm";
 }
 
 impl Operator {

@@ -429,6 +429,7 @@ impl Builder<'_, '_> {
             | OpCode::MaxPool2dI16 => self.pool(code, &defaults),
             OpCode::ConvTranspose2dF32 => self.conv_transpose(&defaults),
             OpCode::LstmF32 | OpCode::GruF32 => self.recurrent(code, &defaults),
+            OpCode::Lstm => self.lstm(&defaults),
             OpCode::Add
             | OpCode::Sub
             | OpCode::Mul
@@ -444,7 +445,7 @@ impl Builder<'_, '_> {
             OpCode::Prelu | OpCode::PreluF32 => self.prelu(code, &defaults),
             OpCode::SoftmaxF32 => self.softmax_f32(&defaults),
             OpCode::UnaryF32 => self.unary(&defaults),
-            OpCode::BatchMatMulF32 => self.batch_matmul(),
+            OpCode::BatchMatMul | OpCode::BatchMatMulF32 => self.batch_matmul(code),
             OpCode::LayerNormF32 | OpCode::RmsNormF32 => self.norm(code, &defaults),
             OpCode::Positions => self.positions_of_state(),
             OpCode::RopeF32 => self.rope(),

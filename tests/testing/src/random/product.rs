@@ -2,9 +2,9 @@
 
 use super::{Builder, DefaultDims, F32, I8, I16, Proposal, small};
 use tealight_format::ops::{
-    BatchMatMulF32, BlockType, FullyConnected, FullyConnectedBlock, FullyConnectedF32, FullyConnectedI16,
+    BatchMatMul, BatchMatMulF32, BlockType, FullyConnected, FullyConnectedBlock, FullyConnectedF32, FullyConnectedI16,
 };
-use tealight_format::{DType, Operator, Shape, Value};
+use tealight_format::{DType, OpCode, Operator, Shape, Value};
 
 impl Builder<'_, '_> {
     /// An int8 dense layer.
@@ -69,11 +69,12 @@ impl Builder<'_, '_> {
     }
 
     /// A product of matrices, either of them transposed or not.
-    pub(super) fn batch_matmul(&mut self) -> Proposal {
+    pub(super) fn batch_matmul(&mut self, code: OpCode) -> Proposal {
+        let kinds = if code == OpCode::BatchMatMul { I8 } else { F32 };
         let matrix = |v: &Value| small(v) && (2..=4).contains(&v.shape.rank());
         let rank = 2 + self.choose.below(3) as usize;
         let dims = self.dims(rank, 4);
-        let a = self.operand(F32, matrix, &dims);
+        let a = self.operand(kinds, matrix, &dims);
         let mut out = self.get(a).shape.dims().to_vec();
         let [transpose_a, transpose_b] = [(); 2].map(|()| self.choose.between(0, 1) == 1);
         let columns = self.size(5);
@@ -82,8 +83,12 @@ impl Builder<'_, '_> {
         other.extend(if transpose_b { [columns, stored[inner]] } else { [stored[inner], columns] });
         out.extend([stored[1 - inner], columns]);
         let wanted = Shape::new(&other).unwrap();
-        let b = self.operand(F32, |v| v.shape.is(&wanted), &other);
-        let attrs = BatchMatMulF32 { transpose_a, transpose_b };
-        Proposal::new(Operator::BatchMatMulF32(attrs), vec![Some(a), Some(b)], DType::F32, out)
+        let b = self.operand(kinds, |v| v.shape.is(&wanted), &other);
+        let operator = if code == OpCode::BatchMatMul {
+            Operator::BatchMatMul(BatchMatMul { transpose_a, transpose_b, output: self.multiplier() })
+        } else {
+            Operator::BatchMatMulF32(BatchMatMulF32 { transpose_a, transpose_b })
+        };
+        Proposal::new(operator, vec![Some(a), Some(b)], kinds[0], out)
     }
 }

@@ -1,7 +1,7 @@
 //! Layers that keep a state from step to step.
 
 use super::{Builder, DefaultDims, F32, I8, Proposal, Ref, small};
-use tealight_format::ops::{GruF32, LstmF32, Svdf};
+use tealight_format::ops::{GruF32, Lstm, LstmF32, SigmoidI16, Svdf};
 use tealight_format::{DType, OpCode, Operator};
 
 impl Builder<'_, '_> {
@@ -38,6 +38,32 @@ impl Builder<'_, '_> {
         };
         let inputs = vec![Some(x), Some(w), Some(recurrent), bias, fourth, Some(hidden)];
         Proposal::new(operator, inputs, DType::F32, out.to_vec())
+    }
+
+    /// A step of an int8 LSTM.
+    pub(super) fn lstm(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(I8, small, &defaults.dims);
+        let len = self.get(x).len;
+        let divisors: Vec<u32> = (1..=len).filter(|d| len.is_multiple_of(*d) && len / d < 5).collect();
+        let depth = self.choose.pick(&divisors);
+        let (batches, units) = (len / depth, self.size(6));
+        let out = [batches, units];
+        let weights = self.constant(DType::I8, &[4 * units, depth]);
+        let recurrent = self.constant(DType::I8, &[4 * units, units]);
+        let channels = self.channels(8 * units);
+        let table = self.constant(DType::I16, &[SigmoidI16::TABLE]);
+        let cell = Ref::Value(self.state(DType::I16, &out));
+        let hidden = if self.choose.one_in(2) {
+            Ref::Value(self.state(DType::I8, &out))
+        } else {
+            let wanted = batches * units;
+            self.operand(I8, |v| v.len == wanted, &out)
+        };
+        let tanh = SigmoidI16 { multiplier: self.choose.between(0, 32_767), shift: self.choose.between(0, 31) };
+        let (forget, input, output) = (self.multiplier(), self.multiplier(), self.multiplier());
+        let clip = if self.choose.one_in(2) { 0 } else { self.choose.between(0, 32_767) };
+        let inputs = [x, weights, recurrent, channels, table, cell, hidden].map(Some).to_vec();
+        Proposal::new(Operator::Lstm(Lstm { forget, input, output, tanh, clip }), inputs, DType::I8, out.to_vec())
     }
 
     /// A singular value decomposition filter and its state.

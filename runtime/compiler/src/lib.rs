@@ -98,6 +98,7 @@ mod pass;
 mod plan;
 pub mod quantize;
 mod session;
+mod sigmoids;
 mod slice;
 mod store;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-"""Add, Sub and Mul: equal shapes, every kind of broadcast, a constant operand, fused activations."""
+"""Add, Sub, Mul and comparisons: equal shapes, every kind of broadcast, a constant operand, fused activations."""
 
 import numpy as np
 
@@ -159,3 +159,36 @@ def maximum():
 @operator
 def minimum():
     yield from of_codes("MINIMUM")
+
+
+@operator
+def compare():
+    """Comparisons of codes of one scale and of others, with numbers that are equal or nearly so."""
+
+    def case(name, a_shape, b_shape, ratio=1.0, low=0.001, high=0.9, const=False):
+        def make(rng):
+            model = Model()
+            g = model.main
+            a_scale = scale(rng, low, high)
+            a_q, b_q = Q(a_scale, zero_point(rng)), Q(np.float32(a_scale * ratio), zero_point(rng))
+            to = np.broadcast_shapes(a_shape, b_shape)
+            # Few codes around the zero points, so that many numbers are equal.
+            a, b = (
+                np.clip(rng.integers(-6, 7, shape) + q.zero_point[0], -128, 127).astype(np.int8)
+                for q, shape in ((a_q, a_shape), (b_q, b_shape))
+            )
+            ends = [g.input(a_shape, a_q), g.const(b, b_q) if const else g.input(b_shape, b_q)]
+            g.op(name, ends, [g.output(to, dtype=np.bool_)])
+            note = words(operator=name, a=a_shape, b=b_shape, a_q=a_q, b_q=b_q, const=const)
+            return Case(model, note, inputs=[[a] if const else [a, b]], may_be_flat=True)
+
+        return make
+
+    for name in ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL"):
+        yield case(name, (3, 4, 5), (3, 4, 5))
+        yield case(name, (4, 15), (4, 15), ratio=2.0, high=0.4)
+        yield case(name, (2, 3, 4), (4,), ratio=0.7)
+        yield case(name, (1, 6, 5), (6, 1), ratio=1 / 3, const=True)
+        # Codes nearer to each other than 2^-8 are equal.
+        yield case(name, (40,), (40,), low=0.0003, high=0.001)
+        yield case(name, (64,), (), ratio=0.5, low=0.0005, high=0.002, const=True)

@@ -1,8 +1,8 @@
-"""FullyConnected: weights per tensor (with a zero point too) and per channel."""
+"""FullyConnected: weights per tensor (with a zero point too) and per channel. BatchMatMul."""
 
 import numpy as np
 
-from .common import ACTIVATIONS, Case, Model, Q, operator, scale, words, zero_point
+from .common import ACTIVATIONS, Case, Model, Q, dequantize, fitted, operator, quant, scale, words, zero_point
 from .conv import random_codes, weighted_layer
 
 
@@ -88,3 +88,41 @@ def fully_connected():
     yield case(bits=4, shape=(1, 1), units=33)
     yield case(bits=4, w_zero=3, shape=(2, 11), units=5)
     yield case(bits=4, bias=False, shape=(2, 3, 8), units=4, keep=True)
+
+
+@operator
+def batch_matmul():
+    def case(a_shape, b_shape, x=False, y=False, constant=False):
+        def make(rng):
+            model = Model()
+            g = model.main
+            a_q, b_q = quant(rng), quant(rng)
+            a, b = (rng.integers(-128, 128, shape, dtype=np.int8) for shape in (a_shape, b_shape))
+            product = np.matmul(
+                dequantize(a_q, a.swapaxes(-1, -2) if x else a), dequantize(b_q, b.swapaxes(-1, -2) if y else b)
+            )
+            y_q = fitted(product)
+            right = g.const(b, b_q) if constant else g.input(b_shape, b_q)
+            left = g.input(a_shape, a_q)
+            g.op("BATCH_MATMUL", [left, right], [g.output(product.shape, y_q)], adjX=x, adjY=y)
+            note = words(a=a_shape, b=b_shape, adj_x=x, adj_y=y, a_q=a_q, b_q=b_q, y_q=y_q)
+            return Case(model, note, inputs=[[a] if constant else [b, a]])
+
+        return make
+
+    yield case((3, 4), (4, 5))
+    yield case((2, 3, 4), (2, 4, 5))
+    yield case((2, 3, 4), (2, 5, 4), y=True)
+    yield case((2, 4, 3), (2, 4, 5), x=True)
+    yield case((2, 4, 3), (2, 5, 4), x=True, y=True)
+    yield case((2, 2, 1, 7), (2, 2, 7, 3))
+    yield case((3, 2, 4), (1, 4, 5))
+    yield case((1, 2, 4), (3, 4, 5))
+    yield case((1, 6, 9), (1, 8, 9), y=True, constant=True)
+    yield case((2, 3, 4), (4, 5), constant=True)
+    yield case((1, 300), (300, 4))
+    yield case((8, 17), (9, 17), y=True)
+    # Matrices that are repeated along one dimension of several.
+    yield case((2, 1, 3, 4), (1, 3, 4, 2))
+    yield case((2, 1, 4, 3), (2, 3, 4, 2), x=True)
+    yield case((4, 1, 3, 4), (2, 5, 4), y=True)

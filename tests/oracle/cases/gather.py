@@ -36,6 +36,22 @@ def gather():
 
         return make
 
+    def batched(shape, indices, axis, batch_dims, dtype=np.int8):
+        """Each batch has indices of its own."""
+
+        def make(rng):
+            model = Model()
+            g = model.main
+            indices_ = rng.integers(0, shape[axis], indices, np.int32)
+            batches = batch_dims if batch_dims >= 0 else batch_dims + len(indices)
+            to = [*shape[:axis], *indices[batches:], *shape[axis + 1 :]]
+            x, y, inputs = values(rng, g, shape, to, dtype)
+            g.op("GATHER", [x, g.ints(indices_)], [y], axis=axis, batchDims=batch_dims)
+            note = words(input=shape, indices=indices, axis=axis, batch_dims=batch_dims, dtype=np.dtype(dtype).name)
+            return Case(model, note, inputs=inputs)
+
+        return make
+
     def table(shape, count, dtype=np.int8):
         """Rows of a constant table, whose indices are computed."""
 
@@ -60,6 +76,11 @@ def gather():
         yield case((4, 7), 2, axis=1, dtype=dtype)
         yield table((11, 8), 5, dtype=dtype)
         yield table((300, 3, 2), 20, dtype=dtype)
+    for dtype in (np.int8, REAL):
+        yield batched((3, 5, 4), (3, 2), 1, 1, dtype=dtype)
+        yield batched((2, 3, 6, 2), (2, 3, 4), 2, -1, dtype=dtype)
+        yield batched((2, 3, 6), (2, 4), 2, 1, dtype=dtype)
+        yield batched((2, 2, 3, 4), (2, 2), 2, 2, dtype=dtype)
 
 
 @operator

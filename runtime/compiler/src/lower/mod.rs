@@ -73,9 +73,8 @@ pub(crate) enum Row<'a> {
     View,
     /// For f32 tensors: the pass `expand` has replaced it by other operators, unless its operands are others than these.
     Expanded(&'static str),
-    /// For f32 and int8 tensors: it moves elements, and the pass `expand` has replaced it, unless its operands are others
-    /// than these.
-    Moved(&'static str),
+    /// For f32 and int8 tensors: the pass `expand` has replaced it, unless its operands are others than these.
+    ExpandedBoth(&'static str),
     /// Of graphs that take its place when the network is read, if its condition is known then.
     Branch,
     /// A variable of the network. The pass `variables` has replaced it.
@@ -167,7 +166,9 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         Op::ArgMinMax { smallest, last } => any(move |l, n| l.arg_min_max(n, smallest, last)),
         Op::Sum => f32(|l, n| l.sum_f32(n)),
         Op::Detections(ref detections) => f32(|l, n| l.detections_f32(n, detections)),
-        Op::BatchMatMul { transposed } => f32(move |l, n| l.batch_matmul_f32(n, transposed)),
+        Op::BatchMatMul { transposed } => {
+            both(move |l, n| l.batch_matmul_f32(n, transposed), move |l, n| l.batch_matmul(n, transposed))
+        }
         Op::TopK { smallest } => any(move |l, n| l.top_k(n, smallest)),
         Op::DepthToSpace { block } => any_type(move |l, n| l.depth_to_space(n, block)),
         Op::SpaceToBatch => any_type(|l, n| l.space_to_batch(n)),
@@ -192,7 +193,6 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         Op::StridedSlice(_) | Op::Slice | Op::Split | Op::SplitV | Op::Unpack { .. } => any_type(|l, n| l.slice(n, op)),
         Op::BroadcastArgs | Op::Cast | Op::Range | Op::Rank | Op::Shape | Op::Where | Op::ZerosLike => Row::Constant,
         Op::AddN
-        | Op::Compare(_)
         | Op::Complex(_)
         | Op::CumSum { .. }
         | Op::FloorDiv
@@ -205,17 +205,18 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         | Op::Rfft2d
         | Op::Select { .. }
         | Op::SquaredDifference => Row::Expanded("float32 for inputs and output"),
-        Op::SequenceLstm { .. } => Row::Expanded(
-            "float32, tanh, four gates without peepholes, projection and normalization, a cell clip of 0 or at least 10, and \
-             at most 1024 steps",
+        Op::SequenceLstm { .. } => Row::ExpandedBoth(
+            "float32, or int8 with an int16 cell, tanh, four gates without peepholes, projection and normalization, a cell \
+             clip of 0, of at least 10 in float32 and of at least a step of the cell in int8, and at most 1024 steps",
         ),
         Op::If { .. } | Op::While { .. } => Row::Branch,
         Op::ReduceLogic { .. } => Row::Expanded("truth values that comparisons and logic compute"),
         Op::BroadcastTo | Op::Fill | Op::MirrorPad { .. } | Op::Reverse | Op::Tile => {
-            Row::Moved("one type for input and output")
+            Row::ExpandedBoth("one type for input and output")
         }
-        Op::GatherNd => Row::Moved("constant indices, of not too many pieces"),
-        Op::EmbeddingLookup | Op::Gather { .. } => Row::Moved(
+        Op::Compare(_) => Row::ExpandedBoth("float32 inputs, or int8 ones with scales below 1"),
+        Op::GatherNd => Row::ExpandedBoth("constant indices, of not too many pieces"),
+        Op::EmbeddingLookup | Op::Gather { .. } => Row::ExpandedBoth(
             "constant indices, of not too many pieces, or a constant table of rows in float32 or int8 and int32 indices",
         ),
         Op::ExpandDims | Op::Reshape { .. } | Op::Squeeze { .. } => Row::View,
@@ -324,7 +325,7 @@ impl Lowering<'_> {
                 Err(self.graph.unsupported(node, "constant inputs (it is computed when the network is compiled)"))
             }
             Row::Branch => Err(self.graph.unsupported(node, "a condition that is known when the network is compiled")),
-            Row::Expanded(accepted) | Row::Moved(accepted) => Err(self.graph.unsupported(node, accepted)),
+            Row::Expanded(accepted) | Row::ExpandedBoth(accepted) => Err(self.graph.unsupported(node, accepted)),
             Row::View | Row::Variable | Row::None => Err(self.graph.unsupported(node, ACCEPTED)),
         }
     }

@@ -175,9 +175,10 @@ fn shape(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<u32>> {
             let gone: Vec<usize> = dims.iter().map(|&at| axis(i64::from(at), x.len())).collect::<Option<_>>()?;
             (0..x.len()).filter(|i| !gone.contains(i)).map(|i| x[i]).collect()
         }
-        T::Gather { axis: at, batch_dims: 0 } => {
-            let at = axis(i64::from(*at), x.len())?;
-            [&x[..at], of(1)?, &x[at + 1..]].concat()
+        T::Gather { axis: at, batch_dims } => {
+            let (at, indices) = (axis(i64::from(*at), x.len())?, of(1)?);
+            let batches = expand::gather::batch_dimensions(*batch_dims, indices.len())?;
+            [&x[..at], indices.get(batches..)?, &x[at + 1..]].concat()
         }
         T::Mean
         | T::Sum

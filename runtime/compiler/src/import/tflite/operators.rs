@@ -514,7 +514,7 @@ mod tests {
     fn the_list_of_compiled_operators_is_up_to_date() {
         let lines = [
             ("int8, int16 and float32", names(|op| matches!(row(op), Row::All { .. } | Row::AnyType(_) | Row::View))),
-            ("int8 and float32", names(|op| matches!(row(op), Row::Both { .. } | Row::Any(_) | Row::Moved(_)))),
+            ("int8 and float32", names(|op| matches!(row(op), Row::Both { .. } | Row::Any(_) | Row::ExpandedBoth(_)))),
             ("int8", names(|op| matches!(row(op), Row::Int8(_)))),
             ("float32", names(|op| matches!(row(op), Row::F32(_) | Row::Expanded(_)))),
             ("float32, custom", super::super::custom::names()),

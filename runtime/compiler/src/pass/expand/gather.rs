@@ -13,6 +13,13 @@ use tealight_format::ops::GatherF32;
 use tealight_format::{Operator, Quantization};
 use tealight_kernels::float::f16;
 
+/// Returns the number of dimensions that values and indices of a GATHER have in common. Below 0 it counts from the end of
+/// the indices' `rank` dimensions.
+pub(crate) fn batch_dimensions(batch_dims: i32, rank: usize) -> Option<usize> {
+    let batches = usize::try_from(batch_dims).ok();
+    batches.or_else(|| rank.checked_sub(batch_dims.unsigned_abs() as usize))
+}
+
 impl Expansion<'_> {
     /// Replaces a node that takes elements by index; returns whether its operands allow that.
     pub(super) fn gather(&mut self, node: &Node) -> Result<bool> {
@@ -23,9 +30,12 @@ impl Expansion<'_> {
         }
         let (values, indices) = (self.graph.input(node, values)?, self.graph.input(node, indices)?);
         match *op {
-            Op::Gather { axis, batch_dims: 0 } => {
+            Op::Gather { axis, batch_dims } => {
                 let axis = dimension(&self.graph, node, axis.into(), self.graph.tensors[values].shape.len())?;
-                self.gather_along(node, values, indices, axis)
+                match batch_dims {
+                    0 => self.gather_along(node, values, indices, axis),
+                    _ => self.gather_in_batches(node, values, indices, axis, batch_dims),
+                }
             }
             Op::EmbeddingLookup if !self.graph.tensors[values].shape.is_empty() => {
                 self.gather_along(node, values, indices, 0)
@@ -43,6 +53,49 @@ impl Expansion<'_> {
         let length = self.graph.tensors[values].shape[axis];
         self.check_indices(node, &list, |_| length)?;
         self.write_picked(node, values, axis, &list, output)
+    }
+
+    /// The first `batch_dims` dimensions of values and indices are the same: each batch has indices of its own.
+    fn gather_in_batches(
+        &mut self,
+        node: &Node,
+        values: TensorId,
+        indices: TensorId,
+        axis: usize,
+        batch_dims: i32,
+    ) -> Result<bool> {
+        let output = self.graph.output(node)?;
+        let [shape, of_indices] = [values, indices].map(|id| self.graph.tensors[id].shape.clone());
+        let batches = batch_dimensions(batch_dims, of_indices.len()).filter(|&batches| {
+            batches <= axis && batches <= of_indices.len() && shape[..batches] == of_indices[..batches]
+        });
+        let Some(batches) = batches else {
+            let operands = self.graph.describe_operands(node);
+            let what = format!("its batch_dims of {batch_dims} do not fit axis {axis} and the shapes of {operands}");
+            return Err(self.graph.invalid(node, what));
+        };
+        let Some(list) = self.indices(node, indices)? else { return Ok(false) };
+        let length = shape[axis];
+        self.check_indices(node, &list, |_| length)?;
+        let [outer, each] = [dimension_of(&shape[batches..axis]), dimension_of(&of_indices[batches..])];
+        if list.is_empty() || outer == 0 {
+            return Ok(false);
+        }
+        let count = u64::from(outer).saturating_mul(list.len() as u64);
+        self.limit.make(count.saturating_mul(32), || format!("the pieces of {}", self.graph.site(node)))?;
+        // All that is before the axis, and the axis, are one dimension.
+        let flat = [&[dimension_of(&shape[..=axis])], &shape[axis + 1..]].concat();
+        let flat = self.graph.add(Tensor { shape: flat, ..self.graph.tensors[values].like() });
+        self.write(node, Op::Reshape { new_shape: None }, &[values], flat);
+        let mut rows = Vec::new();
+        for (batch, indices) in list.chunks_exact(each as usize).enumerate() {
+            let first = batch as i64 * i64::from(outer);
+            rows.extend(
+                (first..first + i64::from(outer))
+                    .flat_map(|at| indices.iter().map(move |index| at * i64::from(length) + index)),
+            );
+        }
+        self.write_picked(node, flat, 0, &rows, output)
     }
 
     /// The last dimension of the indices holds an index for each of as many first dimensions of the values.

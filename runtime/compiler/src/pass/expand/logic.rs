@@ -1,4 +1,7 @@
-//! Comparisons, logic and choices of f32 tensors.
+//! Comparisons of f32 and int8 tensors, logic, and choices of f32 tensors.
+//!
+//! Codes are compared as TensorFlow Lite Micro compares them, in a scale of 2^-8: the sign of their difference is an int8
+//! tensor, and becomes f32.
 //!
 //! Truth values become f32 numbers, 0 or 1. Whether a difference is positive is a multiplication by 2^200, clamped to 0 and 1:
 //! also the smallest subnormal number then is above 1, where the core has such numbers. The difference of two infinities is
@@ -10,8 +13,12 @@ use super::Expansion;
 use crate::diag::Result;
 use crate::ir::graph::{ElementType, Graph, Node, NodeOp, Tensor, TensorId, TensorQuantization, broadcast_shape};
 use crate::ir::{Activation, Comparison, Logic, Op};
-use tealight_format::Quantization;
-use tealight_format::ops::UnaryFunction;
+use tealight_format::ops::{ActivationRange, AddSub, Multiplier, UnaryFunction};
+use tealight_format::{Operator, Quantization};
+use tealight_kernels::quant::quantize_multiplier;
+
+/// The bits that codes are shifted by before they are compared.
+const SPARE_BITS: i32 = 8;
 
 /// 2^100: the smallest number times its square is above 1.
 const LARGE: f32 = 1.267_650_6e30;
@@ -28,6 +35,7 @@ impl Expansion<'_> {
                 let operands = [self.graph.input(node, 0)?, self.graph.input(node, 1)?];
                 self.compare(node, *comparison, operands, output)?;
             }
+            Op::Compare(comparison) if is_inside => return self.compare_codes(node, *comparison, output),
             Op::Cast if is_inside && self.graph.tensors[output].dtype == ElementType::Bool => {
                 let input = self.graph.input(node, 0)?;
                 let dtype = self.graph.tensors[input].dtype;
@@ -240,6 +248,71 @@ impl Expansion<'_> {
         }
         let above = self.apply(node, step, &[large], output);
         self.negate(node, above, output)
+    }
+
+    /// Compares int8 tensors; returns whether they are that, with scales below 1.
+    fn compare_codes(&mut self, node: &Node, comparison: Comparison, output: TensorId) -> Result<bool> {
+        use Comparison as C;
+        let &[Some(a), Some(b)] = &node.inputs[..] else { return Ok(false) };
+        let [Some(of_a), Some(of_b)] = [a, b].map(|id| self.factor_of_codes(id)) else { return Ok(false) };
+        let Tensor { name, shape, .. } = &self.graph.tensors[output];
+        if broadcast_shape(&self.graph.tensors[a].shape, &self.graph.tensors[b].shape).as_ref() != Some(shape) {
+            let what = format!("its shapes do not fit together: {}", self.graph.describe_operands(node));
+            return Err(self.graph.invalid(node, what));
+        }
+        // What the sign of the first less the second is where the comparison, or its opposite, holds.
+        let (swapped, signs, negated) = match comparison {
+            C::NotEqual => (false, [-1, 1], false),
+            C::Equal => (false, [-1, 1], true),
+            C::Greater => (false, [0, 1], false),
+            C::LessEqual => (false, [0, 1], true),
+            C::Less => (true, [0, 1], false),
+            C::GreaterEqual => (true, [0, 1], true),
+        };
+        let sign = Tensor {
+            quantization: Some(Quantization::new(1.0, 0).into()),
+            ..Tensor::computed(name.clone(), ElementType::I8, shape.clone())
+        };
+        let sign = self.graph.add(sign);
+        let [min, max] = signs;
+        let difference = Operator::Sub(AddSub {
+            left_shift: SPARE_BITS,
+            a: if swapped { of_b } else { of_a },
+            b: if swapped { of_a } else { of_b },
+            // The difference is below 2^18, so it is the same after a multiplication by 1 - 2^-31.
+            output: Multiplier::new(i32::MAX, 0),
+            activation: ActivationRange::new(min, max).unwrap_or(ActivationRange::FULL),
+        });
+        let inputs = if swapped { vec![Some(b), Some(a)] } else { vec![Some(a), Some(b)] };
+        self.nodes.push(Node { op: NodeOp::Kernel(difference), inputs, outputs: vec![sign], origin: node.origin });
+        self.hold_truths(output);
+        let mut truths = output;
+        if negated || min < 0 {
+            truths = self.apply(node, Op::Dequantize, &[sign], output);
+        } else {
+            self.write(node, Op::Dequantize, &[sign], output);
+        }
+        if min < 0 {
+            let size = Op::Unary(UnaryFunction::Abs);
+            if negated {
+                truths = self.apply(node, size, &[truths], output);
+            } else {
+                self.write(node, size, &[truths], output);
+            }
+        }
+        if negated {
+            self.negate(node, truths, output)?;
+        }
+        Ok(true)
+    }
+
+    /// Returns the factor from codes with spare bits to the scale of 2^-8 in which they are compared; `None` if the tensor
+    /// is not int8 with one scale below 1.
+    fn factor_of_codes(&self, id: TensorId) -> Option<Multiplier> {
+        let tensor = &self.graph.tensors[id];
+        let scale = tensor.per_tensor().filter(|_| tensor.dtype == ElementType::I8)?.scale;
+        let (multiplier, shift) = quantize_multiplier(f64::from(scale));
+        (scale > 0.0 && scale.is_finite() && shift <= 0).then_some(Multiplier { multiplier, shift })
     }
 
     /// Writes the opposite of truth values.

@@ -5,7 +5,7 @@
 //! networks that are already quantized keep them, for the pass `lower` to refuse.
 
 pub(crate) mod detections;
-mod gather;
+pub(crate) mod gather;
 mod logic;
 mod moves;
 mod recurrent;
@@ -47,6 +47,7 @@ pub(crate) fn expand(graph: Graph, limit: &Limit) -> Result<Graph> {
             NodeOp::Ir(Op::MirrorPad { symmetric }) if expansion.keeps_type(&node, 0) => {
                 expansion.mirror_pad(&node, symmetric)?;
             }
+            NodeOp::Ir(Op::BatchMatMul { .. }) => expansion.batch_matmul(&node)?,
             NodeOp::Ir(Op::Tile) if expansion.keeps_type(&node, 0) => expansion.tile(&node)?,
             NodeOp::Ir(Op::BroadcastTo) if expansion.keeps_type(&node, 0) => expansion.broadcast_to(&node, 0)?,
             NodeOp::Ir(Op::Fill) if expansion.keeps_type(&node, 1) => expansion.broadcast_to(&node, 1)?,

@@ -1,8 +1,9 @@
-//! MIRROR_PAD, TILE, BROADCAST_TO and REVERSE_V2, as parts of a tensor one after another.
+//! MIRROR_PAD, TILE, BROADCAST_TO and REVERSE_V2, as parts of a tensor one after another, and the matrices that BATCH_MATMUL
+//! repeats.
 
 use super::{Expansion, STEP};
 use crate::diag::Result;
-use crate::ir::graph::{ElementType, Node, Tensor, TensorId, broadcast_shape};
+use crate::ir::graph::{ElementType, Node, NodeOp, Tensor, TensorId, broadcast_shape, count_of};
 use crate::ir::{Activation, Op, SliceMasks};
 use crate::slice::dimension;
 
@@ -81,6 +82,33 @@ impl Expansion<'_> {
             }
         }
         self.write(node, Op::Reshape { new_shape: None }, &[repeated], output);
+        Ok(())
+    }
+
+    /// Repeats the matrices of an operand of BATCH_MATMUL that has others than the output, but not one for all.
+    pub(super) fn batch_matmul(&mut self, node: &Node) -> Result<()> {
+        let mut node = node.clone();
+        let output = self.graph.output(&node)?;
+        let matrices = |shape: &[u32]| shape.split_last_chunk::<2>().map(|(matrices, _)| matrices.to_vec());
+        for k in 0..node.inputs.len() {
+            let id = self.graph.input(&node, k)?;
+            let Tensor { shape, name, .. } = &self.graph.tensors[id];
+            let (Some(from), Some(to)) = (matrices(shape), matrices(&self.graph.tensors[output].shape)) else {
+                continue;
+            };
+            let one_for_each = count_of(&from) == count_of(&to);
+            if count_of(&from) == 1 || one_for_each || broadcast_shape(&from, &to).as_ref() != Some(&to) {
+                continue;
+            }
+            let shape = [&to[..], &shape[from.len()..]].concat();
+            self.limit.make(STEP + name.len() as u64, || format!("the matrices of {}", self.graph.site(&node)))?;
+            let repeated = self.graph.add(Tensor { shape, ..self.graph.tensors[id].like() });
+            let inputs = vec![Some(id)];
+            let repeat = Node { op: NodeOp::Ir(Op::BroadcastTo), inputs, outputs: vec![repeated], origin: node.origin };
+            self.broadcast_to(&repeat, 0)?;
+            node.inputs[k] = Some(repeated);
+        }
+        self.nodes.push(node);
         Ok(())
     }
 

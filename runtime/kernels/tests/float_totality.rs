@@ -49,6 +49,14 @@ proptest! {
         max_pool2d(&p, 1..rows, &x, out);
         let p = ResizeBilinear { input, output, align_corners: count_padding, half_pixel_centers: !count_padding };
         resize_bilinear(&p, 1..rows, &x, out);
+        let p = Unpool2d { image: input, maxima: output, window };
+        max_pool_indices2d(&p, 1..rows, &x, out);
+        max_unpool2d(&p, 1..rows, &x, &w, out);
+        let [height, width, depth, out_width] = input;
+        transform_bilinear(&TransformBilinear { input: [height, width, depth], out_width }, 1..rows, &x, &w, out);
+        let p = LandmarksToTransform { ends: stride, size: activation, scale: activation, angle: activation[0] };
+        let subset: Vec<i32> = codes.iter().map(|&code| i32::from(code) << 24).collect();
+        landmarks_to_transform(&p, &x, &subset, out);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The neutral operators of a graph, with their attributes.
 
-use tealight_format::ops::{DetectionsF32, UnaryFunction};
+use tealight_format::ops::{DetectionsF32, LandmarksToTransformF32, UnaryFunction};
 
 /// How a window's border is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +176,12 @@ pub enum Op {
     Dequantize,
     /// The boxes of a detector, from boxes, scores and anchors, in one tensor as the model file's operator has it.
     Detections(DetectionsF32),
+    /// The transform from a crop around some landmarks to their image: of the landmarks, and the indices of the subset.
+    LandmarksToTransform(LandmarksToTransformF32),
+    /// An image seen through the transform of input 1.
+    TransformBilinear,
+    /// Landmarks after the transform of input 1.
+    TransformLandmarks,
     Div(Activation),
     /// A function of each element, without attributes: exp, sqrt and the like.
     Unary(UnaryFunction),
@@ -212,6 +218,10 @@ pub enum Op {
     /// The logarithm of the softmax over the last dimension.
     LogSoftmax,
     MaxPool2d(Window),
+    /// The place of the maximum in each window, as MediaPipe's pooling states it.
+    MaxPoolIndices(Window),
+    /// Maxima at their places in an image of zeros.
+    MaxUnpool(Window),
     Maximum,
     Mean,
     Minimum,
@@ -389,6 +399,9 @@ impl Op {
             Self::DepthToSpace { .. } => "DepthToSpace",
             Self::Dequantize => "Dequantize",
             Self::Detections(_) => "Detections",
+            Self::LandmarksToTransform(_) => "LandmarksToTransform",
+            Self::TransformBilinear => "TransformBilinear",
+            Self::TransformLandmarks => "TransformLandmarks",
             Self::Div(_) => "Div",
             Self::Unary(function) => function.name(),
             Self::Elu => "Elu",
@@ -408,6 +421,8 @@ impl Op {
             Self::Logic(logic) => logic.name(),
             Self::LogSoftmax => "LogSoftmax",
             Self::MaxPool2d(_) => "MaxPool2d",
+            Self::MaxPoolIndices(_) => "MaxPoolIndices",
+            Self::MaxUnpool(_) => "MaxUnpool",
             Self::Maximum => "Maximum",
             Self::Mean => "Mean",
             Self::Minimum => "Minimum",

@@ -16,6 +16,7 @@ mod fault;
 mod float;
 mod fully_connected;
 mod int16;
+mod landmarks;
 mod lookup;
 mod mean;
 pub(crate) mod movement;
@@ -27,6 +28,7 @@ mod scale;
 mod softmax;
 mod svdf;
 mod top_k;
+mod unpool;
 
 use crate::diag::{CompileError, Findings, Result, Site};
 use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId};
@@ -165,6 +167,10 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         Op::ReduceMin => any(|l, n| l.reduce_min(n)),
         Op::ArgMinMax { smallest, last } => any(move |l, n| l.arg_min_max(n, smallest, last)),
         Op::Sum => f32(|l, n| l.sum_f32(n)),
+        Op::LandmarksToTransform(ref landmarks) => f32(|l, n| l.landmarks_to_transform_f32(n, landmarks)),
+        Op::TransformBilinear => f32(|l, n| l.transform_bilinear_f32(n)),
+        Op::MaxPoolIndices(ref window) => f32(|l, n| l.max_pool_indices_f32(n, window)),
+        Op::MaxUnpool(ref window) => f32(|l, n| l.max_unpool_f32(n, window)),
         Op::Detections(ref detections) => f32(|l, n| l.detections_f32(n, detections)),
         Op::BatchMatMul { transposed } => {
             both(move |l, n| l.batch_matmul_f32(n, transposed), move |l, n| l.batch_matmul(n, transposed))
@@ -204,7 +210,8 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         | Op::Remainder(_)
         | Op::Rfft2d
         | Op::Select { .. }
-        | Op::SquaredDifference => Row::Expanded("float32 for inputs and output"),
+        | Op::SquaredDifference
+        | Op::TransformLandmarks => Row::Expanded("float32 for inputs and output"),
         Op::SequenceLstm { .. } => Row::ExpandedBoth(
             "float32, or int8 with an int16 cell, tanh, four gates without peepholes, projection and normalization, a cell \
              clip of 0, of at least 10 in float32 and of at least a step of the cell in int8, and at most 1024 steps",

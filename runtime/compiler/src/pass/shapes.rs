@@ -127,7 +127,13 @@ fn shape(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<u32>> {
             let tiled = x.iter().zip(&counts).map(|(&dim, &count)| dim.checked_mul(count));
             tiled.collect::<Option<Vec<_>>>().filter(|tiled| tiled.len() == x.len() && counts.len() == x.len())?
         }
-        T::AvgPool2d(window) | T::L2Pool2d(window) | T::MaxPool2d(window) => {
+        T::TransformLandmarks => x.to_vec(),
+        T::MaxUnpool(window) => {
+            let &[batch, rows, columns, channels] = x else { return None };
+            let [height, width] = window.size.map(|side| u32::try_from(side).unwrap_or(0));
+            vec![batch, rows.checked_mul(height)?, columns.checked_mul(width)?, channels]
+        }
+        T::AvgPool2d(window) | T::L2Pool2d(window) | T::MaxPool2d(window) | T::MaxPoolIndices(window) => {
             let size = window.size.map(|side| u32::try_from(side).unwrap_or(0));
             windows(x, window, size, *x.get(3)?)?
         }

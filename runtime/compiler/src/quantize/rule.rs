@@ -118,6 +118,11 @@ impl Int8 {
             | T::Convert
             | T::Dequantize
             | T::Detections(_)
+            | T::LandmarksToTransform(_)
+            | T::MaxPoolIndices(_)
+            | T::MaxUnpool(_)
+            | T::TransformBilinear
+            | T::TransformLandmarks
             | T::Cast
             | T::Compare(_)
             | T::Complex(_)

@@ -65,6 +65,7 @@ mod fully_connected;
 mod fully_connected_block;
 mod gather;
 mod gru;
+mod landmarks_to_transform;
 mod lookup;
 mod lstm;
 mod mean;
@@ -84,8 +85,10 @@ mod softmax;
 mod strided_slice;
 mod svdf;
 mod top_k;
+mod transform_bilinear;
 mod transpose;
 mod unary_f32;
+mod unpool2d;
 
 use crate::execute::Call;
 use crate::linked::{Linked, Ops};
@@ -195,6 +198,10 @@ pub(crate) fn run<O: Ops>(code: OpCode, call: Call<'_>) {
         DetectionsF32 => detections::detections_f32,
         BatchMatMul => batch_matmul::batch_matmul,
         Lstm => lstm::lstm,
+        TransformBilinearF32 => transform_bilinear::transform_bilinear_f32,
+        LandmarksToTransformF32 => landmarks_to_transform::landmarks_to_transform_f32,
+        MaxPoolIndices2dF32 => unpool2d::max_pool_indices2d_f32,
+        MaxUnpool2dF32 => unpool2d::max_unpool2d_f32,
     }
 }
 

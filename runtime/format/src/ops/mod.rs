@@ -21,6 +21,7 @@ mod fully_connected;
 mod fully_connected_block;
 mod gather;
 mod gru;
+mod landmarks_to_transform;
 mod lookup;
 mod lstm;
 mod mean;
@@ -41,8 +42,10 @@ mod softmax;
 mod strided_slice;
 mod svdf;
 mod top_k;
+mod transform_bilinear;
 mod transpose;
 mod unary_f32;
+mod unpool2d;
 mod work;
 
 pub use add::{AddSub, AddSubI16};
@@ -60,6 +63,7 @@ pub use fully_connected_block::{BlockType, FullyConnectedBlock, Workspace};
 pub use gather::{GatherBlock, GatherF32};
 pub use gru::GruF32;
 pub use info::{Fused, Input, OpInfo, Role, Spec};
+pub use landmarks_to_transform::LandmarksToTransformF32;
 pub use lookup::{Function, Lookup};
 pub use lstm::{Lstm, LstmF32};
 pub use mean::{Mean, MeanF32, MeanI16};
@@ -81,8 +85,10 @@ pub use strided_slice::StridedSlice;
 pub use svdf::Svdf;
 pub use tealight_types::{ActivationRange, ActivationRangeI16, Multiplier};
 pub use top_k::{TopK, TopKF32};
+pub use transform_bilinear::TransformBilinearF32;
 pub use transpose::Transpose;
 pub use unary_f32::{UnaryF32, UnaryFunction};
+pub use unpool2d::{MaxPoolIndices2dF32, MaxUnpool2dF32, MaxWindow2d};
 pub use work::{CALL_COST, INSTRUCTIONS_PER_UNIT, Work};
 
 use crate::op_set::{OpSet, OpSetOf};
@@ -823,6 +829,14 @@ operators! {
     /// `[4 * hidden, in]`, recurrent weights `[4 * hidden, hidden]`, channels `[8 * hidden, 3]`, table I16 `[256]`, cell
     /// (state I16), hidden.
     Lstm(Lstm) = 71, "Lstm";
+    /// An image seen through an affine transform, in f32. Inputs: image NHWC, matrix of 16 elements.
+    TransformBilinearF32(TransformBilinearF32) = 72, "TransformBilinearF32";
+    /// The transform from an upright crop around landmarks to their image, in f32. Inputs: landmarks `[.., 3]`, subset I32.
+    LandmarksToTransformF32(LandmarksToTransformF32) = 73, "LandmarksToTransformF32";
+    /// The place of the maximum in each 2-D window, in f32. Input: NHWC.
+    MaxPoolIndices2dF32(MaxPoolIndices2dF32) = 74, "MaxPoolIndices2dF32";
+    /// Maxima at their places in an image of zeros, in f32. Inputs: maxima NHWC, places.
+    MaxUnpool2dF32(MaxUnpool2dF32) = 75, "MaxUnpool2dF32";
 }
 
 impl Operator {

@@ -206,7 +206,7 @@ impl Pool2dF32 {
 }
 
 /// Checks that the windows fit on the input and that the number of channels is the same, and returns the work.
-const fn pool_work(
+pub(super) const fn pool_work(
     input: &Value,
     output: &Value,
     window: [i32; 2],

@@ -27,7 +27,9 @@
 //! | [`attention()`] | new positions × heads | the elements of a head |
 //! | [`lstm()`], [`gru()`] | batches × hidden units | one element |
 //! | [`mean()`], [`arg_min_max()`] | output elements | one element |
-//! | [`detections()`] | 1 | all of the output |
+//! | [`transform_bilinear()`] | `OH` | `OW * C` elements |
+//! | [`max_pool_indices2d`], [`max_unpool2d`] | `N * OH` | `OW * C` elements |
+//! | [`detections()`], [`landmarks_to_transform()`] | 1 | all of the output |
 //! | [`unary()`] | | the caller slices |
 //!
 //! Pad, StridedSlice, Transpose and the other kernels that only move elements work on bytes, and so on f32 too.
@@ -46,6 +48,7 @@ mod finish;
 mod fully_connected;
 mod gather;
 mod gru;
+mod landmarks_to_transform;
 mod lstm;
 mod mean;
 mod norm;
@@ -58,7 +61,9 @@ mod rope;
 mod softmax;
 mod sum;
 mod top_k;
+mod transform_bilinear;
 pub mod unary;
+mod unpool2d;
 mod weights;
 
 pub use arg_min_max::arg_min_max;
@@ -75,6 +80,7 @@ pub(crate) use gather::index as gather_index;
 pub use gather::{Gather, gather};
 pub use gru::{Gru, gru};
 pub use half::f16;
+pub use landmarks_to_transform::{LandmarksToTransform, landmarks_to_transform};
 pub use lstm::{Lstm, lstm};
 pub use mean::{Mean, mean};
 pub use norm::{Norm, layer_norm, rms_norm};
@@ -85,7 +91,9 @@ pub use rope::{Rope, rope, rope_tables};
 pub use softmax::{Softmax, softmax};
 pub use sum::Weight;
 pub use top_k::{top_k_indices, top_k_values};
+pub use transform_bilinear::{TransformBilinear, transform_bilinear};
 pub use unary::{UnaryFunction, unary};
+pub use unpool2d::{Unpool2d, max_pool_indices2d, max_unpool2d};
 pub use weights::Weights;
 
 /// Adds the biases to sums, 0 where there are none, and clamps them to an inclusive range.

@@ -49,7 +49,7 @@ fn of_subnormal(dense: &FullyConnected) -> u64 {
 
 /// The digest of each kernel on this target, in the order of [`RECORDED`].
 #[inline(never)]
-pub(super) fn digests() -> [(&'static str, u64); 45] {
+pub(super) fn digests() -> [(&'static str, u64); 49] {
     // One after the other: a tuple of them would lie on the stack beside them.
     let x = signal::<2048>(1);
     let w = signal::<2048>(2);
@@ -85,6 +85,8 @@ pub(super) fn digests() -> [(&'static str, u64); 45] {
     rope_tables(10_000.0, 8, &mut cos, &mut sin);
     let half_pixel_centers = true;
     let enlarged = ResizeBilinear { input, output: [2, 4, 2, 12], align_corners: false, half_pixel_centers };
+    let window = Window2d { kernel: [2, 2], ..window };
+    let unpool = Unpool2d { image: [1, 8, 12, 4], maxima: [1, 4, 6, 4], window };
     let elements = Binary { broadcast: Broadcast::elementwise(96, 96), activation };
 
     [
@@ -150,6 +152,21 @@ pub(super) fn digests() -> [(&'static str, u64); 45] {
                 detections(&p, boxes, scores, &anchors, y.get_mut(..91).unwrap_or_default());
             })
         }),
+        ("transform_bilinear", {
+            let p = TransformBilinear { input: [8, 8, 4], out_width: 6 };
+            let matrix = [0.9, -0.3, 0.0, 1.5, 0.3, 0.9, 0.0, 0.25];
+            digest(|y| transform_bilinear(&p, 0..4, &x, &matrix, y))
+        }),
+        ("landmarks_to_transform", {
+            let p = LandmarksToTransform { ends: [1, 2], size: [12.0, 8.0], scale: [1.5, 1.25], angle: 0.3 };
+            digest(|y| landmarks_to_transform(&p, &x, &[0, 3, 5, 4], y.get_mut(..16).unwrap_or_default()))
+        }),
+        ("max_pool_indices2d", digest(|y| max_pool_indices2d(&unpool, 0..4, &x, y))),
+        ("max_unpool2d", {
+            let p = Unpool2d { image: [1, 4, 6, 4], maxima: [1, 2, 3, 4], ..unpool };
+            let places = signal::<24>(4).map(|x| x.abs() * 2.0);
+            digest(|y| max_unpool2d(&p, 0..4, &x, &places, y))
+        }),
         ("arg_min_max", {
             let p = ArgMinMax { len: 21, inner: 12, smallest: false, last: false };
             let mut indices = [0; 96];
@@ -160,7 +177,7 @@ pub(super) fn digests() -> [(&'static str, u64); 45] {
 }
 
 /// The digests on x86-64, where the other tests check the values of the f32 kernels.
-pub(super) const RECORDED: [(&str, u64); 45] = [
+pub(super) const RECORDED: [(&str, u64); 49] = [
     ("conv2d", 0x2fe1_7004_330c_00c1),
     ("depthwise_conv2d", 0x2db3_13de_74fb_b2d3),
     ("conv_transpose2d", 0x58a3_b92e_c179_9a91),
@@ -205,5 +222,9 @@ pub(super) const RECORDED: [(&str, u64); 45] = [
     ("trunc", 0x5ebc_115a_0d7a_e9a8),
     ("sign", 0xe96e_abea_9aba_23a5),
     ("detections", 0x55d1_e452_b206_7f43),
+    ("transform_bilinear", 0x8433_ca84_f976_8d88),
+    ("landmarks_to_transform", 0x81ed_4855_05fb_bf74),
+    ("max_pool_indices2d", 0x61e7_d50a_ba57_9ed5),
+    ("max_unpool2d", 0x19c5_fd02_69c3_c34c),
     ("arg_min_max", 0x08b3_f963_bf6b_8810),
 ];

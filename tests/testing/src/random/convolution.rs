@@ -2,8 +2,8 @@
 
 use super::{Builder, DefaultDims, F32, I8, I16, Proposal, is_image};
 use tealight_format::ops::{
-    Conv2d, Conv2dF32, Conv2dI16, ConvTranspose2dF32, DepthwiseConv2d, DepthwiseConv2dF32, DepthwiseConv2dI16, Pool2d,
-    Pool2dF32, Pool2dI16,
+    Conv2d, Conv2dF32, Conv2dI16, ConvTranspose2dF32, DepthwiseConv2d, DepthwiseConv2dF32, DepthwiseConv2dI16,
+    MaxPoolIndices2dF32, MaxUnpool2dF32, MaxWindow2d, Pool2d, Pool2dF32, Pool2dI16,
 };
 use tealight_format::{DType, OpCode, Operator};
 
@@ -106,5 +106,31 @@ impl Builder<'_, '_> {
             _ => Operator::MaxPool2dF32(f32_attrs),
         };
         Proposal::new(operator, vec![Some(x)], kinds[0], vec![s.dim(0), oh, ow, s.dim(3)])
+    }
+
+    /// The places of maxima.
+    pub(super) fn max_pool_indices(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(F32, is_image, &defaults.image);
+        let s = self.get(x).shape;
+        let window = [(); 2].map(|()| self.size(4) as i32);
+        let (v, oh) = self.window(s.dim(1), window[0] as u32, false);
+        let (h, ow) = self.window(s.dim(2), window[1] as u32, false);
+        let attrs = MaxPoolIndices2dF32(MaxWindow2d { window, stride: [v[0], h[0]], pad: [v[2], h[2]] });
+        let operator = Operator::MaxPoolIndices2dF32(attrs);
+        Proposal::new(operator, vec![Some(x)], DType::F32, vec![s.dim(0), oh, ow, s.dim(3)])
+    }
+
+    /// Maxima at any places.
+    pub(super) fn max_unpool(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(F32, is_image, &defaults.image);
+        let s = self.get(x).shape;
+        let places = self.operand(F32, |v| v.shape.is(&s), s.dims());
+        let window = [(); 2].map(|()| self.size(4) as i32);
+        let stride = window.map(|size| self.choose.between(1, size));
+        let pad = window.map(|size| self.choose.between(0, size - 1));
+        let attrs = MaxUnpool2dF32(MaxWindow2d { window, stride, pad });
+        let side = |axis: usize| s.dim(1 + axis) * window[axis] as u32;
+        let out = vec![s.dim(0), side(0), side(1), s.dim(3)];
+        Proposal::new(Operator::MaxUnpool2dF32(attrs), vec![Some(x), Some(places)], DType::F32, out)
     }
 }

@@ -2,9 +2,9 @@
 
 use super::{ALL, Builder, DefaultDims, F32, I8, Proposal, is_image, small};
 use tealight_format::ops::{
-    Concat, Copy, Pad, ResizeBilinear, ResizeBilinearF32, ResizeNearest, StridedSlice, Transpose,
+    Concat, Copy, Pad, ResizeBilinear, ResizeBilinearF32, ResizeNearest, StridedSlice, TransformBilinearF32, Transpose,
 };
-use tealight_format::{MAX_RANK, OpCode, Operator, Value};
+use tealight_format::{DType, MAX_RANK, OpCode, Operator, Value};
 
 impl Builder<'_, '_> {
     /// Padding.
@@ -96,6 +96,22 @@ impl Builder<'_, '_> {
             Operator::ResizeBilinearF32(ResizeBilinearF32 { align_corners, half_pixel_centers })
         };
         Proposal::new(operator, vec![Some(x)], kinds[0], out)
+    }
+
+    /// An image of one seen through any transform.
+    pub(super) fn transform_bilinear(&mut self, defaults: &DefaultDims) -> Proposal {
+        let mut dims = defaults.image.clone();
+        dims[0] = 1;
+        let x = self.operand(F32, |v| is_image(v) && v.shape.dim(0) == 1, &dims);
+        let matrix = self.operand(F32, |v| v.len == 64, &[1, 4, 4]);
+        let size = self.dims(2, 12);
+        let out = vec![1, size[0], size[1], self.get(x).shape.dim(3)];
+        Proposal::new(
+            Operator::TransformBilinearF32(TransformBilinearF32),
+            vec![Some(x), Some(matrix)],
+            DType::F32,
+            out,
+        )
     }
 
     /// A copy, with the same dimensions or others of the same product.

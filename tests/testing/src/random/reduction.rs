@@ -2,8 +2,8 @@
 
 use super::{Builder, DefaultDims, F32, I8, I16, Proposal, small};
 use tealight_format::ops::{
-    ArgMinMax, ArgMinMaxF32, DetectionsF32, LayerNormF32, Mean, MeanF32, MeanI16, RmsNormF32, Softmax, SoftmaxF32,
-    SoftmaxI16, TopK, TopKF32,
+    ArgMinMax, ArgMinMaxF32, DetectionsF32, LandmarksToTransformF32, LayerNormF32, Mean, MeanF32, MeanI16, RmsNormF32,
+    Softmax, SoftmaxF32, SoftmaxI16, TopK, TopKF32,
 };
 use tealight_format::{DType, OpCode, Operator};
 
@@ -110,6 +110,24 @@ impl Builder<'_, '_> {
         let attrs = TopK { smallest: self.choose.one_in(2) };
         let operator = if code == OpCode::TopK { Operator::TopK(attrs) } else { Operator::TopKF32(TopKF32(attrs)) };
         Proposal::new(operator, vec![Some(x)], self.choose.pick(&[kinds[0], DType::I32]), out)
+    }
+
+    /// The transform of a crop around some landmarks.
+    pub(super) fn landmarks_to_transform(&mut self) -> Proposal {
+        let dims = [1, 1 + self.choose.below(9), 3];
+        let landmarks =
+            self.operand(F32, |v| small(v) && v.shape.rank() > 0 && v.shape.dim(v.shape.rank() - 1) == 3, &dims);
+        let (count, len) = (self.get(landmarks).len / 12, self.size(9));
+        let subset: Vec<u8> = (0..len).flat_map(|_| (self.choose.below(count) as i32).to_le_bytes()).collect();
+        let subset = self.constant_of(DType::I32, &[len], subset);
+        let attrs = LandmarksToTransformF32 {
+            ends: [(); 2].map(|()| self.choose.below(count) as i32),
+            size: [(); 2].map(|()| self.choose.between(1, 20)),
+            scale: self.choose.pick(&[[1.5, 1.5], [0.0, -1.0], [1e30, 1e-30]]),
+            angle: self.choose.pick(&[0.0, 1.5, -1e6]),
+        };
+        let operator = Operator::LandmarksToTransformF32(attrs);
+        Proposal::new(operator, vec![Some(landmarks), Some(subset)], DType::F32, vec![1, 4, 4])
     }
 
     /// Detections of a few anchors.

@@ -7,7 +7,7 @@ use crate::diag::{CompileError, Result};
 use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor};
 use crate::ir::{Activation, Op, Padding, Window};
 use crate::pass::expand::detections::shapes;
-use tealight_format::ops::DetectionsF32;
+use tealight_format::ops::{DetectionsF32, LandmarksToTransformF32};
 
 /// One operator.
 pub(super) struct Row {
@@ -19,7 +19,12 @@ pub(super) struct Row {
 
 const OPERATORS: &[Row] = &[
     Row { name: "Convolution2DTransposeBias", build: conv_transpose2d_with_bias },
+    Row { name: "Landmarks2TransformMatrix", build: landmarks_to_transform },
+    Row { name: "MaxPoolingWithArgmax2D", build: max_pool_with_indices },
+    Row { name: "MaxUnpooling2D", build: max_unpool },
     Row { name: "TFLite_Detection_PostProcess", build: detections },
+    Row { name: "TransformLandmarks", build: transform_landmarks },
+    Row { name: "TransformTensorBilinear", build: transform_bilinear },
 ];
 
 /// Returns the row of the operator `name`.
@@ -74,7 +79,126 @@ fn conv_transpose2d_with_bias(graph: &mut Graph, node: &mut Node, options: &[u8]
     Ok(())
 }
 
-/// The maximum length of options that are a map, which takes some 200 bytes.
+/// The window of a pooling operator. Options: padding (1 same, 2 valid), horizontal stride, vertical stride, width, height,
+/// activation.
+fn pool_window(graph: &Graph, node: &Node, options: &[u8]) -> Result<Window> {
+    let mut words = [0; 6];
+    for (i, word) in words.iter_mut().enumerate() {
+        *word = self::word(options, i).ok_or_else(|| options_missing(graph, node))?;
+    }
+    let [padding, horizontal, vertical, width, height, activation] = words;
+    let padding = match padding {
+        1 => Padding::Same,
+        2 => Padding::Valid,
+        other => return Err(graph.invalid(node, format!("its padding is {other}"))),
+    };
+    if activation != 0 {
+        return Err(graph.unsupported(node, format!("no fused activation, not {activation}")));
+    }
+    Ok(Window {
+        padding,
+        stride: [vertical, horizontal],
+        dilation: [1, 1],
+        size: [height, width],
+        explicit: [0; 4],
+        activation: Activation::None,
+    })
+}
+
+/// A pooling with a second output: the places of the maxima, which become an operator of their own.
+fn max_pool_with_indices(graph: &mut Graph, node: &mut Node, options: &[u8]) -> Result<()> {
+    let window = pool_window(graph, node, options)?;
+    let (&[input], &[maxima, places]) = (&node.inputs[..], &node.outputs[..]) else {
+        return Err(graph.invalid(node, "it does not have one input and two outputs"));
+    };
+    let op = NodeOp::Ir(Op::MaxPoolIndices(window));
+    graph.nodes.push(Node { op, inputs: vec![input], outputs: vec![places], origin: node.origin });
+    node.op = NodeOp::Ir(Op::MaxPool2d(window));
+    node.outputs = vec![maxima];
+    Ok(())
+}
+
+/// Inputs: maxima, places.
+fn max_unpool(graph: &mut Graph, node: &mut Node, options: &[u8]) -> Result<()> {
+    let window = pool_window(graph, node, options)?;
+    if (node.inputs.len(), node.outputs.len()) != (2, 1) {
+        return Err(graph.invalid(node, "it does not have two inputs and one output"));
+    }
+    node.op = NodeOp::Ir(Op::MaxUnpool(window));
+    Ok(())
+}
+
+/// Version 2 of the operator. Options: a map. Input: landmarks; output: a matrix.
+fn landmarks_to_transform(graph: &mut Graph, node: &mut Node, options: &[u8]) -> Result<()> {
+    let map = map_of(graph, node, options)?;
+    let missing = |key: &str| {
+        let what = format!("its option {key} is missing; accepted: version 2 of the operator");
+        graph.invalid(node, what)
+    };
+    let number = |key: &str| map.number(key).ok_or_else(|| missing(key));
+    let whole = |key: &str, least: f64| match number(key)? {
+        value if (least..=16_777_216.0).contains(&value) && value.fract() == 0.0 => Ok(value as i32),
+        value => Err(graph.invalid(node, format!("its option {key} is {value}"))),
+    };
+    let real = |key: &str, least: f64| match number(key)? {
+        value if value.is_finite() && value >= least && (value as f32).is_finite() => Ok(value as f32),
+        value => Err(graph.invalid(node, format!("its option {key} is {value}"))),
+    };
+    let subset = map.integers("subset_idxs").ok_or_else(|| missing("subset_idxs"))?;
+    if subset.is_empty() {
+        return Err(graph.invalid(node, "its option subset_idxs has no indices"));
+    }
+    let mut indices = Vec::with_capacity(subset.len());
+    for index in subset {
+        match i32::try_from(index) {
+            Ok(index) if index >= 0 => indices.push(index),
+            _ => return Err(graph.invalid(node, format!("its option subset_idxs has {index}"))),
+        }
+    }
+    let attrs = LandmarksToTransformF32 {
+        ends: [whole("left_rotation_idx", 0.0)?, whole("right_rotation_idx", 0.0)?],
+        size: [whole("output_height", 1.0)?, whole("output_width", 1.0)?],
+        scale: [real("scale_x", f64::from(f32::MIN_POSITIVE))?, real("scale_y", f64::from(f32::MIN_POSITIVE))?],
+        angle: real("target_rotation_radians", f64::from(f32::MIN))?,
+    };
+    let (&[input], &[output]) = (&node.inputs[..], &node.outputs[..]) else {
+        return Err(graph.invalid(node, "it does not have one input and one output"));
+    };
+    let count = u32::try_from(indices.len()).unwrap_or(u32::MAX);
+    let bytes: Vec<u8> = indices.into_iter().flat_map(i32::to_le_bytes).collect();
+    let name = format!("{}/subset", graph.tensors[output].name);
+    let subset = graph.add(Tensor::constant(name, ElementType::I32, vec![count], bytes));
+    node.inputs = vec![input, Some(subset)];
+    node.op = NodeOp::Ir(Op::LandmarksToTransform(attrs));
+    Ok(())
+}
+
+/// Version 2 of the operator. Options: a map. Inputs: an image, a matrix.
+fn transform_bilinear(graph: &mut Graph, node: &mut Node, options: &[u8]) -> Result<()> {
+    let map = map_of(graph, node, options)?;
+    let size = ["output_height", "output_width"].map(|key| map.number(key));
+    let (&[Some(_), Some(_)], &[output]) = (&node.inputs[..], &node.outputs[..]) else {
+        return Err(graph.invalid(node, "it does not have two inputs and one output"));
+    };
+    let stored = graph.tensors[output].shape.get(1..3).map(|size| [size[0], size[1]].map(|side| Some(f64::from(side))));
+    if Some(size) != stored {
+        let what = format!("its output {} has another size than its options: {size:?}", graph.describe(output));
+        return Err(graph.invalid(node, what));
+    }
+    node.op = NodeOp::Ir(Op::TransformBilinear);
+    Ok(())
+}
+
+/// Version 2 of the operator, which has no options. Inputs: landmarks, a matrix.
+fn transform_landmarks(graph: &mut Graph, node: &mut Node, _: &[u8]) -> Result<()> {
+    if (node.inputs.len(), node.outputs.len()) != (2, 1) {
+        return Err(graph.invalid(node, "it does not have two inputs and one output"));
+    }
+    node.op = NodeOp::Ir(Op::TransformLandmarks);
+    Ok(())
+}
+
+/// The maximum length of options that are a map, which takes some 200 bytes, or 2,000 with a list of indices.
 const MAX_MAP: usize = 1 << 14;
 
 /// Returns options that are a map.
@@ -246,6 +370,120 @@ mod tests {
         assert_eq!((of.per_class, of.background), (100, true));
     }
 
+    /// The operators of the model file that one of MediaPipe becomes, with tensors of these shapes.
+    fn mediapipe(name: &str, inputs: &[&[u32]], outputs: &[&[u32]], options: &[u8]) -> Result<Vec<Operator>> {
+        let mut b = Builder::default();
+        let ids = |b: &mut Builder, shapes: &[&[u32]]| shapes.iter().map(|shape| b.f32(shape)).collect::<Vec<_>>();
+        let (inputs, outputs) = (ids(&mut b, inputs), ids(&mut b, outputs));
+        b.graph.inputs.extend(&inputs);
+        b.graph.outputs.extend(&outputs);
+        b.node(Op::Unknown { name: format!("CUSTOM {name}") }, &inputs, &outputs);
+        let mut graph = b.graph;
+        let mut node = graph.nodes.remove(0);
+        (row(name).unwrap().build)(&mut graph, &mut node, options)?;
+        graph.nodes.push(node);
+        let mut operators = Vec::new();
+        compile_graph(graph, "test", b"", &Options::default(), &mut |_, graph| {
+            let kernels = graph.nodes.iter().filter_map(|node| match node.op {
+                NodeOp::Kernel(operator) => Some(operator),
+                NodeOp::Ir(_) => None,
+            });
+            operators = kernels.collect();
+        })?;
+        Ok(operators)
+    }
+
+    fn refused(operators: Result<Vec<Operator>>, expected: &str) {
+        let error = operators.unwrap_err().to_string();
+        assert!(error.contains(expected), "no `{expected}` in: {error}");
+    }
+
+    #[test]
+    fn pools_with_places_have_the_windows_of_their_options() {
+        let words = |words: [i32; 6]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+        let pool =
+            |options: &[u8], to: &[u32]| mediapipe("MaxPoolingWithArgmax2D", &[&[1, 6, 6, 2]], &[to, to], options);
+        let operators = pool(&words([1, 2, 3, 2, 3, 0]), &[1, 2, 3, 2]).unwrap();
+        for operator in &operators {
+            let (window, stride) = match operator {
+                Operator::MaxPoolIndices2dF32(places) => (places.0.window, places.0.stride),
+                Operator::MaxPool2dF32(pool) => (pool.window, pool.stride),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!((window, stride), ([3, 2], [3, 2]));
+        }
+        assert_eq!(operators.len(), 2);
+        refused(pool(&words([0, 2, 2, 2, 2, 0]), &[1, 3, 3, 2]), "its padding is 0");
+        refused(pool(&words([1, 2, 2, 2, 2, 1]), &[1, 3, 3, 2]), "no fused activation, not 1");
+        refused(pool(&words([1, 2, 2, 2, 2, 0])[..20], &[1, 3, 3, 2]), "cut off");
+        refused(pool(&words([1, 2, 2, 2, 2, 0]), &[1, 2, 3, 2]), "its output has 2 rows");
+        refused(pool(&words([1, 2, 2, 0, 2, 0]), &[1, 3, 3, 2]), "below 1");
+        let unpool =
+            |options, to: &[u32]| mediapipe("MaxUnpooling2D", &[&[1, 3, 3, 2], &[1, 3, 3, 2]], &[to], &words(options));
+        assert!(unpool([1, 2, 2, 2, 2, 0], &[1, 6, 6, 2]).is_ok());
+        refused(unpool([1, 2, 2, 2, 2, 0], &[1, 6, 5, 2]), "do not fit its shapes");
+        refused(unpool([1, 2, 0, 2, 2, 0], &[1, 6, 6, 2]), "a stride of 0");
+        refused(unpool([1, 2, i32::MAX, 2, i32::MAX, 0], &[1, 6, 6, 2]), "do not fit its shapes");
+        // The last window would begin outside.
+        refused(unpool([1, 3, 3, 2, 2, 0], &[1, 6, 6, 2]), "MaxUnpooling2D");
+    }
+
+    #[test]
+    fn transforms_by_landmarks_need_the_options_of_version_2() {
+        let options = |change: &[(&str, f64)], subset: &[i64]| {
+            let mut values = std::collections::BTreeMap::from([
+                ("left_rotation_idx", 0.0),
+                ("right_rotation_idx", 1.0),
+                ("target_rotation_radians", 0.5),
+                ("output_height", 8.0),
+                ("output_width", 4.0),
+                ("scale_x", 1.5),
+                ("scale_y", 1.25),
+            ]);
+            values.extend(change.iter().copied());
+            let mut map = flexbuffers::Builder::default();
+            let mut fields = map.start_map();
+            for (key, value) in values {
+                if value == value.trunc() { fields.push(key, value as i64) } else { fields.push(key, value) }
+            }
+            fields.push("subset_idxs", subset);
+            fields.end_map();
+            map.view().to_vec()
+        };
+        let matrix = |options: &[u8]| mediapipe("Landmarks2TransformMatrix", &[&[1, 5, 3]], &[&[1, 4, 4]], options);
+        let operators = matrix(&options(&[], &[4, 2, 0])).unwrap();
+        let [Operator::LandmarksToTransformF32(of)] = operators[..] else { panic!("{operators:?}") };
+        assert_eq!((of.ends, of.size, of.scale, of.angle), ([0, 1], [8, 4], [1.5, 1.25], 0.5));
+        refused(matrix(&[]), "its options are missing");
+        refused(matrix(&options(&[], &[])), "subset_idxs has no indices");
+        refused(matrix(&options(&[], &[0, 5])), "it names landmark 5 of 5");
+        refused(matrix(&options(&[], &[0, -1])), "subset_idxs has -1");
+        refused(matrix(&options(&[("right_rotation_idx", 5.0)], &[0])), "it names landmark 5 of 5");
+        for (key, value) in
+            [("output_width", 0.0), ("output_height", 2.5), ("scale_x", 0.0), ("left_rotation_idx", -1.0)]
+        {
+            refused(matrix(&options(&[(key, value)], &[0])), &format!("its option {key} is {value}"));
+        }
+        let image = |options: &[u8], to: &[u32]| {
+            mediapipe("TransformTensorBilinear", &[&[1, 9, 9, 2], &[1, 4, 4]], &[to], options)
+        };
+        assert!(image(&options(&[], &[0]), &[1, 8, 4, 2]).is_ok());
+        refused(image(&options(&[], &[0]), &[1, 4, 8, 2]), "has another size than its options");
+        refused(image(&options(&[], &[0]), &[8]), "has another size than its options");
+        refused(image(&options(&[], &[0]), &[1, 8, 4, 3]), "TransformTensorBilinear");
+        refused(image(&[1, 2, 3], &[1, 8, 4, 2]), "its options are missing");
+        let places = |shape: &[u32], matrix: &[u32]| mediapipe("TransformLandmarks", &[shape, matrix], &[shape], &[]);
+        assert!(places(&[1, 5, 3], &[1, 4, 4]).is_ok() && places(&[1, 5, 2], &[16]).is_ok());
+        for (shape, matrix, expected) in [
+            (&[1, 5, 4][..], &[1, 4, 4][..], "landmarks `[1, n, 2]` or `[1, n, 3]`"),
+            (&[1, 1, 1, 15], &[1, 4, 4], "landmarks `[1, n, 2]`"),
+            (&[2, 5, 3], &[1, 4, 4], "one list of landmarks"),
+            (&[1, 5, 3], &[1, 3, 4], "a matrix"),
+        ] {
+            refused(places(shape, matrix), expected);
+        }
+    }
+
     #[test]
     fn options_of_any_bytes_are_an_error_or_options() {
         let mut rng = Rng(7);
@@ -255,8 +493,10 @@ mod tests {
             let mut b = Builder::default();
             let ids: Vec<_> = (0..7).map(|_| b.f32(&[1, 3, 4])).collect();
             b.node(Op::Unknown { name: "CUSTOM TFLite_Detection_PostProcess".into() }, &ids[..3], &ids[3..]);
-            let mut node = b.graph.nodes.remove(0);
-            let _ = (row("TFLite_Detection_PostProcess").unwrap().build)(&mut b.graph, &mut node, &options);
+            let node = b.graph.nodes.remove(0);
+            for row in OPERATORS {
+                let _ = (row.build)(&mut b.graph, &mut node.clone(), &options);
+            }
         }
     }
 }

@@ -12,8 +12,20 @@ mod code {
     pub(super) const INDIRECT_UINT: u8 = 7;
     pub(super) const INDIRECT_FLOAT: u8 = 8;
     pub(super) const MAP: u8 = 9;
+    pub(super) const VECTOR: u8 = 10;
+    pub(super) const VECTOR_INT: u8 = 11;
+    pub(super) const VECTOR_UINT: u8 = 12;
+    pub(super) const VECTOR_INT_2: u8 = 16;
+    pub(super) const VECTOR_UINT_2: u8 = 17;
+    pub(super) const VECTOR_INT_3: u8 = 19;
+    pub(super) const VECTOR_UINT_3: u8 = 20;
+    pub(super) const VECTOR_INT_4: u8 = 22;
+    pub(super) const VECTOR_UINT_4: u8 = 23;
     pub(super) const BOOL: u8 = 26;
 }
+
+/// Whole numbers up to this one are exact in f64.
+const LARGEST: f64 = 9_007_199_254_740_992.0;
 
 /// A value: where it is, with how many bytes, and its packed type.
 #[derive(Clone, Copy)]
@@ -68,6 +80,34 @@ impl<'a> Map<'a> {
     /// Returns the number with this key; a truth value is 0 or 1.
     pub(super) fn number(&self, key: &str) -> Option<f64> {
         number(self.bytes, self.value(key)?)
+    }
+
+    /// Returns the whole numbers with this key.
+    pub(super) fn integers(&self, key: &str) -> Option<Vec<i64>> {
+        let list = self.value(key)?;
+        let (at, width) = (referred(self.bytes, list)?, list.referred_width());
+        let count = match list.code() {
+            code::VECTOR_INT | code::VECTOR_UINT | code::VECTOR => {
+                usize::try_from(unsigned(self.bytes, at.checked_sub(width)?, width)?).ok()?
+            }
+            code::VECTOR_INT_2 | code::VECTOR_UINT_2 => 2,
+            code::VECTOR_INT_3 | code::VECTOR_UINT_3 => 3,
+            code::VECTOR_INT_4 | code::VECTOR_UINT_4 => 4,
+            _ => return None,
+        };
+        // What follows are the types of the elements.
+        let types = at.checked_add(count.checked_mul(width)?)?;
+        self.bytes.get(at..types)?;
+        let read = |i: usize| {
+            let packed = match list.code() {
+                code::VECTOR => *self.bytes.get(types + i)?,
+                code::VECTOR_UINT | code::VECTOR_UINT_2 | code::VECTOR_UINT_3 | code::VECTOR_UINT_4 => code::UINT << 2,
+                _ => code::INT << 2,
+            };
+            let number = number(self.bytes, Value { at: at + i * width, width, packed })?;
+            (number.fract() == 0.0 && number.abs() < LARGEST).then_some(number as i64)
+        };
+        (0..count).map(read).collect()
     }
 
     fn value(&self, key: &str) -> Option<Value> {
@@ -137,13 +177,21 @@ mod tests {
         map.push("text", "seven");
         map.push("lists", &[3i32, -1, 70_000]);
         map.push("bytes", &[1u8, 255]);
+        map.push("four", &[-1i64, 5, 70_000, 1 << 40]);
+        map.push("many", &[1i32, 2, 3, 4, -5]);
+        map.push("most", &[9u32; 7][..]);
+        let mut mixed = map.start_vector("mixed");
+        mixed.push(-3);
+        mixed.push(4u8);
+        mixed.push(2.0);
+        mixed.end_vector();
         map.push("far", flexbuffers::IndirectFloat(2.25));
         map.end_map();
         builder.view().to_vec()
     }
 
     #[test]
-    fn numbers_are_found_by_their_keys() {
+    fn numbers_and_lists_are_found_by_their_keys() {
         let bytes = sample();
         let map = Map::read(&bytes).unwrap();
         for (key, expected) in [
@@ -160,6 +208,13 @@ mod tests {
         ] {
             assert_eq!(map.number(key), expected, "{key}");
         }
+        assert_eq!(map.integers("lists"), Some(vec![3, -1, 70_000]));
+        assert_eq!(map.integers("bytes"), Some(vec![1, 255]));
+        assert_eq!(map.integers("four"), Some(vec![-1, 5, 70_000, 1 << 40]));
+        assert_eq!(map.integers("many"), Some(vec![1, 2, 3, 4, -5]));
+        assert_eq!(map.integers("most"), Some(vec![9; 7]));
+        assert_eq!(map.integers("mixed"), Some(vec![-3, 4, 2]));
+        assert_eq!(map.integers("small"), None);
     }
 
     #[test]
@@ -175,8 +230,8 @@ mod tests {
                 bytes.drain(..rng.index(bytes.len()));
             }
             let Some(map) = Map::read(&bytes) else { continue };
-            for key in ["small", "third", "far", "lists", "bytes", "none"] {
-                let _ = map.number(key);
+            for key in ["small", "third", "far", "lists", "bytes", "many", "mixed", "none"] {
+                let _ = (map.number(key), map.integers(key));
             }
         }
     }

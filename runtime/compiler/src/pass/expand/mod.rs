@@ -6,6 +6,7 @@
 
 pub(crate) mod detections;
 pub(crate) mod gather;
+mod landmarks;
 mod logic;
 mod moves;
 mod recurrent;
@@ -48,6 +49,7 @@ pub(crate) fn expand(graph: Graph, limit: &Limit) -> Result<Graph> {
                 expansion.mirror_pad(&node, symmetric)?;
             }
             NodeOp::Ir(Op::BatchMatMul { .. }) => expansion.batch_matmul(&node)?,
+            NodeOp::Ir(Op::TransformLandmarks) if expansion.is_f32(&node) => expansion.transform_landmarks(&node)?,
             NodeOp::Ir(Op::Tile) if expansion.keeps_type(&node, 0) => expansion.tile(&node)?,
             NodeOp::Ir(Op::BroadcastTo) if expansion.keeps_type(&node, 0) => expansion.broadcast_to(&node, 0)?,
             NodeOp::Ir(Op::Fill) if expansion.keeps_type(&node, 1) => expansion.broadcast_to(&node, 1)?,

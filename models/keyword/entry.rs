@@ -5,9 +5,11 @@ use super::voices::Engine;
 use super::{BANDS, FRAMES, Keyword, LABELS, RANGE, UNKNOWN, training};
 use crate::export::{self, Compiled, Recipe, argmax};
 use crate::random::Random;
-use crate::{Figures, PartFigures, Paths, layout, trace, weights};
+use crate::{Figures, OfType, PartFigures, Paths, layout, trace, weights};
 use anyhow::{Context as _, Result, bail};
+use std::path::Path;
 use tealight_audio::SAMPLE_RATE;
+use tealight_compiler::evaluate::{Score, Targets, evaluate};
 use tealight_compiler::graph::Graph;
 
 /// The entry of the keywords.
@@ -56,17 +58,31 @@ fn network(checkpoint: &[u8]) -> Result<Graph> {
     Ok(trace::trace(&DIMS, |x| model.forward(x))?)
 }
 
-/// Quantizes and compiles the float weights of a checkpoint.
-fn compile(checkpoint: &[u8], data: &[Example]) -> Result<Vec<u8>> {
-    let network = network(checkpoint)?;
+/// Returns a second's features as the compiled network takes them.
+fn elements(features: &[i8]) -> Vec<f32> {
+    layout::elements(&training::numbers(features), &DIMS)
+}
+
+/// Returns the samples to calibrate with.
+fn samples(data: &[Example]) -> Vec<Vec<f32>> {
     let mut order: Vec<&Example> = data.iter().collect();
     Random::new(1).shuffle(&mut order);
-    let sample = |one: &&Example| layout::elements(&training::numbers(&one.features), &DIMS);
-    let samples: Vec<Vec<f32>> = order.iter().take(CALIBRATION).map(sample).collect();
-    let labels = LABELS.map(String::from).to_vec();
-    let recipe = Recipe { name: NAME, network: &network, checkpoint, samples: &samples, input_range: RANGE, labels };
-    recipe.compile_behind(Some(tealight_audio::LOG_MEL))
+    order.iter().take(CALIBRATION).map(|one| elements(&one.features)).collect()
 }
+
+/// Returns the recipe of a network.
+fn recipe<'a>(network: &'a Graph, checkpoint: &'a [u8], samples: &'a [Vec<f32>]) -> Recipe<'a> {
+    let labels = LABELS.map(String::from).to_vec();
+    Recipe { name: NAME, network, checkpoint, samples, input_range: RANGE, labels }
+}
+
+/// Quantizes and compiles the float weights of a checkpoint.
+fn compile(checkpoint: &[u8], data: &[Example]) -> Result<Vec<u8>> {
+    recipe(&network(checkpoint)?, checkpoint, &samples(data)).compile_behind(Some(tealight_audio::LOG_MEL))
+}
+
+/// How many held-out seconds a board runs to compare types.
+const ON_BOARD: usize = 20;
 
 /// Returns the first held-out second of each class that is noisy and is classified correctly.
 fn examples(held_out: &[HeldOut], file: &[u8]) -> Result<Vec<HeldOut>> {
@@ -180,6 +196,32 @@ impl crate::Entry for Entry {
             );
         }
         Ok(figures)
+    }
+
+    fn types(&self, paths: &Paths, folder: &Path) -> Result<Vec<OfType>> {
+        let checkpoint = export::read(&paths.file(NAME, "keyword.float.safetensors"))?;
+        let (network, samples) = (network(&checkpoint)?, samples(&data::training(&paths.cache)?));
+        let recipe = recipe(&network, &checkpoint, &samples);
+        let held_out = data::held_out(&paths.cache)?;
+        let classes: Vec<u32> = held_out.iter().map(|one| one.class as u32).collect();
+        let seconds: Vec<Vec<f32>> = held_out.iter().map(|one| elements(&data::features(&one.samples))).collect();
+        let targets = Targets::Classes(classes);
+        let of_type = |&(name, activations, weights): &(&'static str, _, _)| {
+            let bytes = recipe.compile_as(activations, weights)?;
+            let Score::Accuracy { right, samples } = evaluate(&bytes, std::slice::from_ref(&seconds), &targets, None)?
+            else {
+                bail!("classes are measured by accuracy");
+            };
+            let file = |ending: &str| folder.join(format!("{NAME}.{name}.{ending}"));
+            let [model, inputs, outputs] = ["safetensors", "inputs.bin", "outputs.bin"].map(file);
+            let first = seconds.iter().take(ON_BOARD).map(|second| export::input_bytes(&bytes, second));
+            let first = first.collect::<Result<Vec<_>>>()?;
+            export::write(&model, &bytes)?;
+            export::write(&inputs, &first.concat())?;
+            export::write(&outputs, &export::answers(&bytes, first.iter().map(Vec::as_slice))?.concat())?;
+            Ok(OfType { name, accuracy: right as f64 / samples as f64, samples, file: model, inputs, outputs })
+        };
+        export::TYPES.iter().map(of_type).collect()
     }
 
     fn inputs(&self, paths: &Paths, count: usize) -> Result<Vec<u8>> {

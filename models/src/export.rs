@@ -1,15 +1,15 @@
 //! From a traced network to a model's files, and running the compiled file.
 
 use crate::Paths;
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::path::Path;
-use tealight::{Model, OwnedSession};
-use tealight_compiler::Options;
+use tealight::{DType, Model, OwnedSession};
 use tealight_compiler::builder::compile_kernel_graph;
 use tealight_compiler::graph::Graph;
-use tealight_compiler::quantize::{Quantize, Report, compile_float};
+use tealight_compiler::quantize::{Activations, Quantize, Report, compile_float};
+use tealight_compiler::{Options, WeightType};
 
 /// `golden.json`: inputs of a compiled model, and its outputs.
 #[derive(Debug, Deserialize, Serialize)]
@@ -161,6 +161,41 @@ impl Recipe<'_> {
         eprintln!("  {}", sizes(&compiled.bytes)?);
         Ok(compiled.bytes)
     }
+}
+
+/// A type of integers that a network is quantized to: its name, activations, and weights where they are not int8.
+pub const TYPES: [(&str, Activations, Option<WeightType>); 3] = [
+    ("int8", Activations::Int8, None),
+    ("16x8", Activations::Int16, None),
+    ("int8-int4", Activations::Int8, Some(WeightType::Int4)),
+];
+
+impl Recipe<'_> {
+    /// Quantizes to one of [`TYPES`] and compiles, without a front end.
+    ///
+    /// # Errors
+    /// As for [`Recipe::compile`].
+    pub fn compile_as(&self, activations: Activations, weights: Option<WeightType>) -> Result<Vec<u8>> {
+        let quantize = Quantize { activations, input_range: Some(self.input_range), ..Quantize::default() };
+        let layers = weights.map(|of| ("*".to_string(), of)).into_iter().collect();
+        let options =
+            Options { name: Some(self.name.into()), labels: self.labels.clone(), layers, ..Options::default() };
+        Ok(compile_float(self.network, self.samples, &quantize, self.checkpoint, &options)?.0.bytes)
+    }
+}
+
+/// Returns the bytes of the first input of a model for these f32 values: codes of its scale.
+///
+/// # Errors
+/// If the file is not a model with an int8 or int16 input.
+pub fn input_bytes(file: &[u8], numbers: &[f32]) -> Result<Vec<u8>> {
+    let model = Model::parse(file).map_err(|error| anyhow!("not a Tealight model: {error}"))?;
+    let input = model.value(model.input(0).context("the model has no input")?);
+    Ok(match input.dtype {
+        DType::I8 => numbers.iter().map(|&x| input.quantization.quantize(x).cast_unsigned()).collect(),
+        DType::I16 => numbers.iter().flat_map(|&x| input.quantization.quantize_i16(x).to_le_bytes()).collect(),
+        other => bail!("its input is {}", other.name()),
+    })
 }
 
 /// Writes a compiled file, its golden vectors from `cases` (input, label), and `cases[shown]` as the model's example.

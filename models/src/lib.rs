@@ -128,11 +128,38 @@ pub trait Entry: Sync {
     /// As for [`Entry::train`].
     fn inputs(&self, paths: &Paths, count: usize) -> Result<Vec<u8>>;
 
+    /// Quantizes the float weights to each of [`export::TYPES`] and measures the results on held-out data; `folder` is for
+    /// their files.
+    ///
+    /// # Errors
+    /// As for [`Entry::train`], and if the model has no such comparison.
+    fn types(&self, paths: &Paths, folder: &Path) -> Result<Vec<OfType>> {
+        let _ = (paths, folder);
+        anyhow::bail!("there is no comparison of types of `{}`", self.name())
+    }
+
     /// Returns the features that the firmware computes from an input before the network; `None` for most models.
     fn features(&self, input: &[u8]) -> Option<Vec<u8>> {
         let _ = input;
         None
     }
+}
+
+/// A model quantized to one type of integers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OfType {
+    /// The type, of [`export::TYPES`].
+    pub name: &'static str,
+    /// The share of held-out inputs that it classifies right.
+    pub accuracy: f64,
+    /// The number of these inputs.
+    pub samples: usize,
+    /// The compiled file.
+    pub file: PathBuf,
+    /// A file of some held-out inputs, as the model takes them.
+    pub inputs: PathBuf,
+    /// A file of this machine's outputs for them.
+    pub outputs: PathBuf,
 }
 
 /// The quality of a model, measured on held-out data.

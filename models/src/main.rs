@@ -36,6 +36,13 @@ enum Task {
         /// Folder for the files
         folder: PathBuf,
     },
+    /// Quantizes a model's float weights to several types of integers, and measures each on held-out data, as JSON
+    Types {
+        /// The model
+        name: String,
+        /// Folder for the files
+        folder: PathBuf,
+    },
     /// Writes held-out inputs of a model, and its outputs for them on this machine
     Answers {
         /// The model
@@ -93,6 +100,11 @@ fn main() -> Result<()> {
                 let name = model.name();
                 export::write(&folder.join(format!("{name}.f32.safetensors")), &export::float(*model, &paths)?)
             })
+        }
+        Task::Types { name, folder } => {
+            std::fs::create_dir_all(&folder)?;
+            println!("{}", serde_json::to_string_pretty(&find(&name)?.types(&paths, &folder)?)?);
+            Ok(())
         }
         Task::Answers { name, count, inputs, outputs } => {
             let model = find(&name)?;

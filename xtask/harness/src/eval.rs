@@ -28,9 +28,36 @@ pub struct EvalArgs {
     /// Held-out inputs to run on the board
     #[arg(long, default_value_t = COUNT, requires = "board")]
     pub count: usize,
+    /// Quantizes the model's float weights to int8, to 16x8 and to int8 with int4 weights, and compares these instead
+    #[arg(long, requires = "names", conflicts_with = "count")]
+    pub types: bool,
     /// Prints one JSON value instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// A model quantized to one type of integers, as the models' program describes it.
+#[derive(Debug, Deserialize)]
+struct OfType {
+    name: String,
+    accuracy: f64,
+    samples: usize,
+    file: PathBuf,
+    inputs: PathBuf,
+    outputs: PathBuf,
+}
+
+/// What a type of integers costs, and what it is worth.
+#[derive(Debug, Serialize)]
+struct TypeFigures {
+    model: String,
+    r#type: String,
+    accuracy: f64,
+    samples: usize,
+    bytes: usize,
+    arena_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    board: Option<OnBoard>,
 }
 
 /// The quality of a model, measured on held-out data.
@@ -130,6 +157,9 @@ pub fn eval(context: &Context, args: &EvalArgs) -> Result<()> {
     check_names(context, &args.names)?;
     let board = args.board.as_ref().map(|id| board::find_emulated(&context.root, id)).transpose()?;
     ensure_data(context, &args.names)?;
+    if args.types {
+        return compare_types(context, &program(context)?, board.as_ref(), args);
+    }
     measure(context, &program(context)?, board.as_ref(), args)
 }
 
@@ -138,7 +168,7 @@ pub fn eval(context: &Context, args: &EvalArgs) -> Result<()> {
 pub fn check_after_tests(context: &Context, board: &str) -> Result<()> {
     let board = board::find_emulated(&context.root, board)?;
     ensure_data(context, &[])?;
-    let args = EvalArgs { names: Vec::new(), board: Some(board.id.clone()), count: COUNT, json: false };
+    let args = EvalArgs { names: Vec::new(), board: Some(board.id.clone()), count: COUNT, types: false, json: false };
     measure(context, &context.program("tealight-models"), Some(&board), &args)
 }
 
@@ -184,6 +214,51 @@ fn measure(context: &Context, program: &Path, board: Option<&Board>, args: &Eval
     })
 }
 
+/// Compares the types of integers that models can be quantized to.
+fn compare_types(context: &Context, program: &Path, board: Option<&Board>, args: &EvalArgs) -> Result<()> {
+    let (shell, folder) = (&context.shell, tempfile::tempdir()?);
+    let mut all = Vec::new();
+    for model in &args.names {
+        let progress = Progress::start(format!("quantizing {model} to each type"));
+        let folder = folder.path();
+        let output = cmd!(shell, "{program} types {model} {folder}").quiet().read()?;
+        progress.done("");
+        let types: Vec<OfType> = serde_json::from_str(&output).context("tealight-models printed no figures")?;
+        for OfType { name, accuracy, samples, file, inputs, outputs } in types {
+            let compiled = ModelFile::open(&file, &[])?;
+            let (inputs, outputs) = (files::read(&inputs)?, files::read(&outputs)?);
+            let board = board.map(|board| run_inputs(context, board, &compiled, &inputs, &outputs)).transpose()?;
+            if let Some(board) = &board {
+                board.ensure_equal(&format!("{model} as {name}"))?;
+            }
+            let (bytes, arena_bytes) = (compiled.bytes.len(), compiled.arena_bytes);
+            let model = model.clone();
+            all.push(TypeFigures { model, r#type: name, accuracy, samples, bytes, arena_bytes, board });
+        }
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&all)?);
+        return Ok(());
+    }
+    let instructions: &[_] = if board.is_some() { &["instructions"] } else { &[] };
+    let numbers = [&["accuracy", "held-out samples", "bytes", "arena B"][..], instructions].concat();
+    let mut table = table(&["model", "type"], &numbers, &[]);
+    for figures in &all {
+        let mut row = vec![
+            figures.model.clone(),
+            figures.r#type.clone(),
+            format!("{:.4}", figures.accuracy),
+            figures.samples.to_string(),
+            tealight_cli::grouped(figures.bytes as u64),
+            tealight_cli::grouped(figures.arena_bytes),
+        ];
+        row.extend(figures.board.as_ref().map(|board| tealight_cli::grouped(board.instructions)));
+        table.row(row);
+    }
+    println!("{table}");
+    Ok(())
+}
+
 /// Runs `count` held-out inputs on the board and compares its outputs with the host's.
 fn on_board(context: &Context, program: &Path, board: &Board, name: &str, count: usize) -> Result<OnBoard> {
     emulator::ensure_board(context, board)?;
@@ -192,12 +267,17 @@ fn on_board(context: &Context, program: &Path, board: &Board, name: &str, count:
     let (shell, number) = (&context.shell, count.to_string());
     run_quietly(cmd!(shell, "{program} answers {name} --count {number} --inputs {inputs} --outputs {outputs}"))?;
     let file = context.root.join("models").join(name).join(format!("{name}.safetensors"));
-    let model = ModelFile::open(&file, &[])?;
-    let progress = Progress::start(format!("running {count} inputs of {name} on {}", board.id));
-    let run = run_on_board(context, board, &model, &files::read(&inputs)?, Options::default())?;
-    let host = files::read(&outputs)?;
+    run_inputs(context, board, &ModelFile::open(&file, &[])?, &files::read(&inputs)?, &files::read(&outputs)?)
+}
+
+/// Runs a model's inputs on the board and compares its outputs with `host`, the host's.
+fn run_inputs(context: &Context, board: &Board, model: &ModelFile, inputs: &[u8], host: &[u8]) -> Result<OnBoard> {
+    emulator::ensure_board(context, board)?;
+    let count = inputs.len() / model.input_bytes().max(1);
+    let progress = Progress::start(format!("running {count} inputs of {} on {}", model.name, board.id));
+    let run = run_on_board(context, board, model, inputs, Options::default())?;
     let each = (model.feature_bytes() + model.output_bytes()).max(1);
-    let answers = run.written(&model);
+    let answers = run.written(model);
     if host.len() != each * answers.len() {
         bail!("the host wrote {} bytes for {} inputs, {} wrote {each} each", host.len(), answers.len(), board.id);
     }

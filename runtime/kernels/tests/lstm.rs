@@ -66,7 +66,7 @@ impl Layer {
             y[0]
         };
         let mut outputs = Vec::new();
-        for row in 0..self.batches * hidden_size {
+        for (row, cell) in cells.iter_mut().enumerate() {
             let (batch, unit) = (row / hidden_size, row % hidden_size);
             let x = &input[batch * input_size..][..input_size];
             let h = &hidden[batch * hidden_size..][..hidden_size];
@@ -77,13 +77,12 @@ impl Layer {
             let gate = Sigmoid { multiplier: 3, shift: 0 };
             let [i, f, o] = [0, 1, 3].map(|k| function(logistic, &gate, z(k)));
             let g = function(tanh, &gate, z(2));
-            let kept = i64::from(sat(product(f, cells[row], self.p.forget).into()));
-            let mut cell = sat(kept + i64::from(sat(product(i, g, self.p.input).into())));
+            let kept = i64::from(sat(product(f, *cell, self.p.forget).into()));
+            *cell = sat(kept + i64::from(sat(product(i, g, self.p.input).into())));
             if self.p.clip > 0 {
-                cell = cell.clamp(-self.p.clip as i16, self.p.clip as i16);
+                *cell = (*cell).clamp(-self.p.clip as i16, self.p.clip as i16);
             }
-            cells[row] = cell;
-            let shown = function(tanh, &self.p.tanh, cell);
+            let shown = function(tanh, &self.p.tanh, *cell);
             outputs.push(output(product(shown, o, self.p.output), self.p.output_zero_point, ActivationRange::FULL));
         }
         outputs

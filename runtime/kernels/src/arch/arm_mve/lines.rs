@@ -45,7 +45,7 @@ struct Pixels {
 }
 
 /// [`composed::depthwise_lines`](crate::composed::depthwise_lines), for at least sixteen channels, windows of few taps
-/// that are not dilated, and some pixels.
+/// that are not dilated, and some pixels. Windows of a single row without padding are not worth copying.
 #[inline(never)]
 pub(crate) fn depthwise_lines(
     p: &DepthwiseConv2d,
@@ -61,6 +61,7 @@ pub(crate) fn depthwise_lines(
         && depth >= BLOCK
         && (1..=TAPS).contains(&taps)
         && p.window.dilation == [1, 1]
+        && (height > 1 || p.window.pad[1] > 0)
         && elements <= input.len()
         && weights.len() >= taps.saturating_mul(depth)
         && channels.len() >= depth

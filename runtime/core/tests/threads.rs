@@ -91,7 +91,7 @@ fn cases(model: &Model<'_>) -> Vec<&'static str> {
 #[test]
 fn any_number_of_threads_has_the_bits_of_one() {
     let mut met = BTreeMap::new();
-    for seed in 0..1000 {
+    for seed in 0..2000 {
         let choices = bytes(&mut Rng(seed), 900);
         let file = random::plan(&mut Choices::new(&choices)).file();
         let Ok(mut one) = OwnedSession::from_bytes(&file) else { continue };

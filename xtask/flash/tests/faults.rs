@@ -237,11 +237,11 @@ fn attached(emulated: &Emulated) -> Session {
 
 #[test]
 fn only_the_slot_of_the_firmware_that_is_there_is_written() {
-    const SLOT: usize = 0x2_8000;
+    const SLOT: usize = 0x2_C000;
     let emulated = Emulated::microbit();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("x.slot");
-    let bytes = tealight_slot::contents(&[0xA5; 9000], &[0x5A; 100], 0x1_8000).unwrap();
+    let bytes = tealight_slot::contents(&[0xA5; 9000], &[0x5A; 100], 0x1_4000).unwrap();
     std::fs::write(&file, &bytes).unwrap();
     let contents = Contents::read(&file).unwrap();
     let slot = SLOT as u64..0x4_0000;

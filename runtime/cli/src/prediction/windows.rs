@@ -106,7 +106,8 @@ impl Windows {
         ]
     }
 
-    /// Adds the terms of a convolution in f32 or int16, whose taps are runs of `depth` elements each, or whose kernel rows are.
+    /// Adds the terms of a convolution in f32 or int16, whose taps are runs of `depth` elements each, or whose kernel rows
+    /// are.
     fn add_convolution(&self, depth: u64, input_channels: u64, channels: u64, terms: &mut Terms) {
         let [.., horizontal] = self.axes;
         let pixels = self.pixels();

@@ -121,6 +121,7 @@ impl MaxUnpool2dF32 {
         ensure!(window_fits(image.dim(1), maxima.dim(1), w[0] as u32, s[0], 1, p[0]), OpFault::Attribute { index: 2 });
         ensure!(window_fits(image.dim(2), maxima.dim(2), w[1] as u32, s[1], 1, p[1]), OpFault::Attribute { index: 3 });
         let (depth, width) = (maxima.dim(3) as u64, maxima.dim(2) as u64);
+        // As `window_fits` has checked; here, so that the division links no panic.
         ensure!(s[0] > 0, OpFault::Attribute { index: 2 });
         let lines = (w[0] as u64).div_ceil(s[0] as u64);
         let searched = product(&[lines, width, sum(&[20, product(&[30, depth])])]);

@@ -128,7 +128,7 @@ impl Builder<'_, '_> {
     /// The logistic function or the hyperbolic tangent of int16 values, with any table.
     pub(super) fn sigmoid_i16(&mut self, code: OpCode, defaults: &DefaultDims) -> Proposal {
         let x = self.operand(I16, small, &defaults.dims);
-        let table = self.constant(DType::I16, &[SigmoidI16::TABLE]);
+        let table = self.table(SigmoidI16::TABLE);
         let attrs = SigmoidI16 { multiplier: self.choose.between(0, 32_767), shift: self.choose.between(0, 31) };
         let operator = if code == OpCode::TanhI16 { Operator::TanhI16(attrs) } else { Operator::LogisticI16(attrs) };
         Proposal::new(operator, vec![Some(x), Some(table)], DType::I16, self.get(x).shape.dims().to_vec())

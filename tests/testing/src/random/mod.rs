@@ -255,6 +255,13 @@ impl Builder<'_, '_> {
         Ref::Constant(self.constants.len() - 1)
     }
 
+    /// A constant of `len` I16 numbers, few of which differ, so that choices are left for the rest of the plan.
+    fn table(&mut self, len: u32) -> Ref {
+        let numbers = self.choose.bytes(16);
+        let bytes = numbers.iter().copied().cycle().take(2 * len as usize).collect();
+        self.constant_of(DType::I16, &[len], bytes)
+    }
+
     fn arena(&mut self, dtype: DType, dims: &[u32]) -> usize {
         let v = self.quantize(value(Place::Arena, dtype, dims, 0, (0, 0)));
         self.parts.values.push(v);

@@ -51,10 +51,7 @@ impl Builder<'_, '_> {
         let weights = self.constant(DType::I8, &[4 * units, depth]);
         let recurrent = self.constant(DType::I8, &[4 * units, units]);
         let channels = self.channels(8 * units);
-        // Few different numbers, so that choices are left for the rest.
-        let numbers = self.choose.bytes(16);
-        let bytes = numbers.iter().copied().cycle().take(2 * SigmoidI16::TABLE as usize).collect();
-        let table = self.constant_of(DType::I16, &[SigmoidI16::TABLE], bytes);
+        let table = self.table(SigmoidI16::TABLE);
         let cell = Ref::Value(self.state(DType::I16, &out));
         let hidden = if self.choose.one_in(2) {
             Ref::Value(self.state(DType::I8, &out))

@@ -24,7 +24,7 @@ impl Builder<'_, '_> {
     /// An int16 softmax, with any tables.
     pub(super) fn softmax_i16(&mut self, defaults: &DefaultDims) -> Proposal {
         let x = self.operand(I16, small, &defaults.dims);
-        let table = self.constant(DType::I16, &[SoftmaxI16::TABLE]);
+        let table = self.table(SoftmaxI16::TABLE);
         let operator = Operator::SoftmaxI16(SoftmaxI16 { input: self.multiplier() });
         Proposal::new(operator, vec![Some(x), Some(table)], DType::I16, self.get(x).shape.dims().to_vec())
     }

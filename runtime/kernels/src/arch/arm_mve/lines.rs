@@ -190,7 +190,7 @@ struct Copy {
     padding: [i8; BLOCK],
 }
 
-/// Copies blocks.
+/// Copies blocks. Counts the rows of padding after the input down to 0.
 ///
 /// # Safety
 /// `copy` must describe memory that may be read and written.

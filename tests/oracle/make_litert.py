@@ -1,8 +1,9 @@
-"""Make or check tests/golden/ops/litert.safetensors: operators that TensorFlow Lite Micro does not have, or not in these
+"""Make or check tests/golden/ops/litert.safetensors and litert_f32.safetensors: operators that TensorFlow Lite Micro does not have, or not in these
 forms, and what LiteRT's reference kernels answer.
 
 `make_litert.py [--check]`, in the environment of `tests/networks/requirements.txt`. The keys are those of the operators'
-files. Outputs are compared bit for bit: the operators in float32 move elements, or clamp them.
+files. Outputs are compared bit for bit: the operators in float32 move elements, or clamp them; but those of the second file,
+which are functions of float32, under its tolerance.
 """
 
 import sys
@@ -60,6 +61,35 @@ def strided_slice(shape, begin, end, stride, to, dtype=np.int8, **masks):
     return make
 
 
+def of_integers(name, *shapes):
+    """A function of int32 tensors, or of truth values and int32 tensors."""
+
+    def make(rng):
+        model = Model()
+        g = model.main
+        truths = [np.bool_] if name.startswith("SELECT") else []
+        types = truths + [np.int32] * (len(shapes) - len(truths))
+        ends = [g.input(shape, dtype=dtype) for shape, dtype in zip(shapes, types, strict=True)]
+        g.op(name, ends, [g.output(np.broadcast_shapes(*shapes), dtype=np.int32)])
+        return model
+
+    return make
+
+
+def power(a, b, const=None):
+    """Any exponents of numbers above 0, or whole ones of any numbers."""
+
+    def make(rng):
+        model = Model()
+        g = model.main
+        x = g.input(a, dtype=REAL)
+        y = g.input(b, dtype=REAL) if const is None else g.const(np.asarray(const, REAL))
+        g.op("POW", [x, y], [g.output(np.broadcast_shapes(a, b), dtype=REAL)])
+        return model
+
+    return make
+
+
 CASES = {
     "relu_0_to_1": relu_0_to_1(np.int8, True),
     "relu_0_to_1_scales": relu_0_to_1(np.int8, False),
@@ -82,6 +112,19 @@ CASES = {
     "slice_both": strided_slice(
         [2, 3, 4], [0, 0, 1], [0, 0, 3], [1, 1, 1], [1, 2, 3, 2], REAL, newAxisMask=1, ellipsisMask=2
     ),
+    "floor_div_i32": of_integers("FLOOR_DIV", [5, 40], [5, 40]),
+    "floor_div_i32_row": of_integers("FLOOR_DIV", [5, 40], [40]),
+    "floor_mod_i32": of_integers("FLOOR_MOD", [5, 40], [5, 40]),
+    "floor_mod_i32_row": of_integers("FLOOR_MOD", [5, 40], [40]),
+    "select_i32": of_integers("SELECT_V2", [3, 4], [3, 4], [3, 4]),
+    "select_i32_broadcast": of_integers("SELECT_V2", [3, 1], [3, 4], [4]),
+}
+
+FLOAT_CASES = {
+    "pow": power([6, 50], [6, 50]),
+    "pow_row": power([4, 6, 5], [5]),
+    "pow_number": power([8, 9], [], 2.5),
+    "pow_whole": power([8, 9], [], -3.0),
 }
 
 
@@ -91,27 +134,39 @@ def run(name, make):
     resolver = OpResolverType.BUILTIN_REF
     machine = Interpreter(model_content=model, experimental_op_resolver_type=resolver, num_threads=1)
     machine.allocate_tensors()
-    (tensor,), (output,) = machine.get_input_details(), machine.get_output_details()
-    shape = tensor["shape"]
-    if tensor["dtype"] == REAL:
-        x = (rng.standard_normal(shape) * 2).astype(REAL)
-    else:
-        codes = np.resize(np.arange(-128, 128), max(256, np.prod(shape)))
-        x = rng.permutation(codes)[: np.prod(shape)].astype(np.int8).reshape(shape)
-    machine.set_tensor(tensor["index"], x)
+    tensors = {f"{name}/model": np.frombuffer(model, np.uint8)}
+    for i, tensor in enumerate(machine.get_input_details()):
+        shape, dtype = tensor["shape"], tensor["dtype"]
+        if dtype == REAL:
+            x = (rng.standard_normal(shape) * 2).astype(REAL)
+            if "pow" in name and "whole" not in name and i == 0:
+                x = np.abs(x)
+        elif dtype == np.bool_:
+            x = rng.integers(0, 2, shape).astype(np.bool_)
+        elif dtype == np.int32:
+            # Every other number is small, and none is 0.
+            x = rng.integers(-(2**31), 2**31, shape, dtype=np.int64) >> rng.choice([0, 26], shape)
+            x = np.where(x == 0, 7, x).astype(np.int32)
+        else:
+            codes = np.resize(np.arange(-128, 128), max(256, np.prod(shape)))
+            x = rng.permutation(codes)[: np.prod(shape)].astype(np.int8).reshape(shape)
+        machine.set_tensor(tensor["index"], x)
+        tensors[f"{name}/input.{i}.0"] = x.astype(np.uint8) if dtype == np.bool_ else x
     machine.invoke()
-    y = machine.get_tensor(output["index"]).copy()
-    return {f"{name}/model": np.frombuffer(model, np.uint8), f"{name}/input.0.0": x, f"{name}/output.0.0": y}
+    (output,) = machine.get_output_details()
+    return tensors | {f"{name}/output.0.0": machine.get_tensor(output["index"]).copy()}
 
 
 def main():
-    tensors = {}
     about = {"oracle": f"LiteRT {version('ai-edge-litert')}", "made_by": "tests/oracle/make_litert.py"}
-    for name, make in CASES.items():
-        tensors |= run(f"litert.{name}", make)
-        about[f"litert.{name}"] = name.replace("_", " ")
-    data = safetensors(tensors, about)
-    return report({ROOT / "tests/golden/ops/litert.safetensors": data}, "--check" in sys.argv[1:], ROOT)
+    files = {}
+    for file, cases in (("litert", CASES), ("litert_f32", FLOAT_CASES)):
+        tensors, notes = {}, {}
+        for name, make in cases.items():
+            tensors |= run(f"{file}.{name}", make)
+            notes[f"{file}.{name}"] = name.replace("_", " ")
+        files[ROOT / f"tests/golden/ops/{file}.safetensors"] = safetensors(tensors, about | notes)
+    return report(files, "--check" in sys.argv[1:], ROOT)
 
 
 sys.exit(main())

@@ -15,13 +15,13 @@
 //! | [`fully_connected()`], [`fully_connected_int4`] | batches × neurons | one element |
 //! | [`softmax()`] | all dimensions but the last | `depth` elements |
 //! | [`top_k_values`], [`top_k_indices`] | all dimensions but the last | what is found in the last |
-//! | [`add()`], [`sub`], [`mul()`], [`prelu()`] | see [`Broadcast::row_len`] | |
+//! | [`add()`], [`sub`], [`mul()`], [`prelu()`], [`binary_i32`] | see [`Broadcast::row_len`] | |
 //! | [`pad()`], [`strided_slice()`], [`transpose()`] | all dimensions but the last | the last dimension |
 //! | [`mean()`], [`arg_min_max()`] | output elements | one element |
 //! | [`concat_part`] | dimensions before the axis | the rest |
 //! | [`svdf()`], [`svdf_i8_state`], [`lstm()`] | batches × units | one element |
 //! | [`batch_matmul()`] | all dimensions but the last | `columns` elements |
-//! | [`lookup()`], [`quantize_i8`], [`quantize_u8`], [`dequantize_i8`], [`dequantize_u8`] | | the caller slices |
+//! | [`lookup()`], [`cast`], [`quantize_i8`], [`quantize_u8`], [`dequantize_i8`], [`dequantize_u8`] | | the caller slices |
 //!
 //! # Instruction sets
 //!
@@ -115,6 +115,7 @@ mod fully_connected;
 mod half_to_f32;
 pub mod int16;
 mod int4;
+mod integer;
 mod lines;
 mod lookup;
 mod lstm;
@@ -155,6 +156,7 @@ pub use conv2d::{Conv2d, conv2d, conv2d_in};
 pub use depthwise_conv2d::{DepthwiseConv2d, depthwise_conv2d, depthwise_conv2d_in};
 pub use fully_connected::{FullyConnected, fully_connected, fully_connected_in};
 pub use int4::{Int4, conv2d_int4_in, depthwise_conv2d_int4, fully_connected_int4};
+pub use integer::{CastTo, IntegerFunction, apply as apply_i32, binary_i32, cast};
 pub use lookup::lookup;
 pub use lstm::{Lstm, LstmWeights, lstm};
 pub use mean::{Mean, mean};

@@ -12,7 +12,7 @@ use floats::{
 use tealight_kernels::float::unary as scalar;
 use tealight_kernels::float::{
     BatchMatMul, Binary, FullyConnected, Mean, Norm, ScaleBias, Softmax, UNBOUNDED, UnaryFunction, add, batch_matmul,
-    div, fully_connected, layer_norm, maximum, mean, minimum, mul, prelu, rms_norm, softmax, sub, unary,
+    div, fully_connected, layer_norm, maximum, mean, minimum, mul, pow, prelu, rms_norm, softmax, sub, unary,
 };
 use tealight_kernels::{Broadcast, Int4};
 
@@ -142,6 +142,10 @@ fn elementwise_operators_repeat_an_operand() {
             let of = |i: usize| real(a[i].into(), b[i % depth].into()).clamp(-1.5, 2.0);
             assert_near(&output, &(0..rows * depth).map(of).collect::<Vec<_>>(), TOLERANCE);
         }
+        let base: Vec<f32> = a.iter().map(|x| x.abs()).collect();
+        let output = by_rows(rng, rows, depth, |rows, output| pow(&p, rows, &base, &b, output));
+        let of = |i: usize| f64::from(base[i]).powf(b[i % depth].into()).clamp(-1.5, 2.0);
+        assert_near(&output, &(0..rows * depth).map(of).collect::<Vec<_>>(), TOLERANCE);
         let output = by_rows(rng, rows, depth, |rows, output| prelu(&p.broadcast, rows, &a, &b, output));
         let of = |i: usize| f64::from(a[i]) * if a[i] < 0.0 { f64::from(b[i % depth]) } else { 1.0 };
         assert_near(&output, &(0..rows * depth).map(of).collect::<Vec<_>>(), TOLERANCE);

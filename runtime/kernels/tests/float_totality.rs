@@ -67,7 +67,7 @@ proptest! {
     ) {
         let out = &mut vec![0.0; len][..];
         let broadcast = Broadcast { dims: sizes, a_strides, b_strides, row_len };
-        for operator in [add, sub, mul, div, minimum, maximum] {
+        for operator in [add, sub, mul, div, minimum, maximum, pow] {
             operator(&Binary { broadcast, activation }, 1..rows, &a, &b, out);
         }
         prelu(&broadcast, 1..rows, &a, &b, out);

@@ -92,6 +92,7 @@ proptest! {
         let (input_zero_point, alpha_zero_point) = (a_zero_point, b_zero_point);
         let p = Prelu { broadcast, input_zero_point, alpha_zero_point, output_zero_point, positive, negative };
         prelu(&p, 1..rows, &a, &b, out);
+        cast(&a, out);
         let [in_features, out_features, units, rank, memory, input_size] = sizes;
         let p = FullyConnected {
             in_features, out_features, weights_zero_point: a_zero_point, output_zero_point,

@@ -2,7 +2,7 @@
 //!
 //! `tealight-format` describes a compiled network and `tealight-kernels` computes it; neither depends on the other. The
 //! types that both use are defined here: element types ([`DType`]), types of quantized blocks ([`BlockType`]),
-//! functions of one value ([`UnaryFunction`]), what the integers of a tensor represent ([`Quantization`]), the factor
+//! functions of one value ([`UnaryFunction`]) and of two integers ([`IntegerFunction`]), what the integers of a tensor represent ([`Quantization`]), the factor
 //! between two quantizations ([`Multiplier`]), the range of an int8 or int16 output ([`ActivationRange`],
 //! [`ActivationRangeI16`]), and the geometry of windows ([`Window2d`]).
 //!
@@ -13,6 +13,7 @@
 mod activation;
 mod block;
 mod dtype;
+mod integer;
 mod multiplier;
 mod quantization;
 mod unary;
@@ -21,6 +22,7 @@ mod window;
 pub use activation::{ActivationRange, ActivationRangeI16};
 pub use block::BlockType;
 pub use dtype::{DType, UNPACKED_INT4};
+pub use integer::IntegerFunction;
 pub use multiplier::Multiplier;
 pub use quantization::{Quantization, round_half_away};
 pub use unary::UnaryFunction;

@@ -33,6 +33,7 @@ for _module in (
     "chains",
     "multipliers",
     "int16",
+    "integer",
     "float",
 ):
     import_module(f"{__name__}.{_module}")

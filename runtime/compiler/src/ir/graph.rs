@@ -288,6 +288,15 @@ impl Tensor {
         Some(self.bytes()?.chunks_exact(size).map(read))
     }
 
+    /// Returns the elements of an int64 constant as int32; `None` if it is none, or a number is beyond these.
+    pub(crate) fn narrowed(&self) -> Option<Vec<u8>> {
+        let numbers = self.each_integer().filter(|_| self.dtype == ElementType::I64)?;
+        numbers
+            .map(|number| Some(i32::try_from(number).ok()?.to_le_bytes()))
+            .collect::<Option<Vec<_>>>()
+            .map(|list| list.concat())
+    }
+
     /// Returns a tensor of the same name, type and shape for other content. Scales along a dimension, which only
     /// weights have, are left out: there may be as many as a file has bytes.
     pub(crate) fn like(&self) -> Self {

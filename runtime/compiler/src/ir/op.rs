@@ -155,6 +155,8 @@ pub enum Op {
     /// A part of each element of a complex tensor.
     Complex(ComplexPart),
     Cast,
+    /// The first tensor to the power of the second.
+    Pow,
     /// Whether elements of the first tensor compare so with those of the second.
     Compare(Comparison),
     Concat {
@@ -409,6 +411,7 @@ impl Op {
             Self::ExpandDims => "ExpandDims",
             Self::Fill => "Fill",
             Self::FloorDiv => "FloorDiv",
+            Self::Pow => "Pow",
             Self::FullyConnected(_) => "FullyConnected",
             Self::Gather { .. } => "Gather",
             Self::GatherNd => "GatherNd",

@@ -16,6 +16,7 @@ mod fault;
 mod float;
 mod fully_connected;
 mod int16;
+mod integer;
 mod landmarks;
 mod lookup;
 mod mean;
@@ -34,6 +35,7 @@ use crate::diag::{CompileError, Findings, Result, Site};
 use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId};
 use crate::ir::{Activation, Op};
 use crate::limit::Limit;
+pub(crate) use integer::integer_function;
 use std::collections::HashMap;
 use std::rc::Rc;
 use tealight_format::ops::DepthwiseConv2dF32;
@@ -157,6 +159,7 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         Op::Tanh => all(|l, n| l.unary_f32(n, F::Tanh), |l, n| l.tanh(n), |l, n| l.tanh_i16(n)),
         Op::Mean => all(|l, n| l.mean_f32(n), |l, n| l.mean(n), |l, n| l.mean_i16(n)),
         Op::Div(act) => f32(move |l, n| l.binary_f32(n, act, Operator::DivF32)),
+        Op::Pow => f32(|l, n| l.binary_f32(n, Activation::None, Operator::PowF32)),
         Op::Minimum => both(|l, n| l.binary_f32(n, Activation::None, Operator::MinimumF32), |l, n| l.minimum(n)),
         Op::Maximum => both(|l, n| l.binary_f32(n, Activation::None, Operator::MaximumF32), |l, n| l.maximum(n)),
         Op::Elu => both(|l, n| l.unary_f32(n, F::Elu(1.0)), |l, n| l.function(n, F::Elu(1.0))),
@@ -182,6 +185,7 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         Op::SpaceToDepth { block } => any_type(move |l, n| l.space_to_depth(n, block)),
         Op::ConvTranspose2d(ref window) => any(|l, n| l.conv_transpose2d(n, window)),
         Op::Svdf { rank, .. } => int8(move |l, n| l.svdf(n, rank)),
+        Op::Cast => any_type(|l, n| l.cast(n)),
         Op::Quantize => any_type(|l, n| l.quantize(n)),
         Op::Convert => any(|l, n| l.convert_codes(n)),
         Op::Dequantize => any_type(|l, n| l.dequantize(n)),
@@ -197,7 +201,7 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
             any_type(move |l, n| l.resize_nearest(n, align_corners, half_pixel_centers))
         }
         Op::StridedSlice(_) | Op::Slice | Op::Split | Op::SplitV | Op::Unpack { .. } => any_type(|l, n| l.slice(n, op)),
-        Op::BroadcastArgs | Op::Cast | Op::Range | Op::Rank | Op::Shape | Op::Where | Op::ZerosLike => Row::Constant,
+        Op::BroadcastArgs | Op::Range | Op::Rank | Op::Shape | Op::Where | Op::ZerosLike => Row::Constant,
         Op::AddN
         | Op::Complex(_)
         | Op::CumSum { .. }
@@ -319,6 +323,9 @@ impl Lowering<'_> {
 
     /// Lowers `node` to the form that its row has for it.
     fn node(&mut self, node: &Node, op: &Op) -> Result<()> {
+        if let Some(function) = integer_function(op).filter(|_| self.of_i32(node)) {
+            return self.binary_i32(node, op, function);
+        }
         match row(op) {
             Row::Both { f32, .. } | Row::All { f32, .. } if self.of_f32(node) => f32(self, node),
             Row::All { int16, .. } if self.of_i16(node) => int16(self, node),

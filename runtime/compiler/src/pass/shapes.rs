@@ -113,6 +113,7 @@ fn shape(graph: &Graph, node: &Node, op: &Op) -> Option<Vec<u32>> {
         | T::Minimum
         | T::SquaredDifference
         | T::FloorDiv
+        | T::Pow
         | T::Compare(_)
         | T::Logic(_)
         | T::Remainder(_) => broadcast_shape(x, of(1)?)?,

@@ -128,6 +128,7 @@ impl Int8 {
             | T::Complex(_)
             | T::Fill
             | T::FloorDiv
+            | T::Pow
             | T::Gather { .. }
             | T::Logic(_)
             | T::LogSoftmax

@@ -1,4 +1,4 @@
-//! AddF32, SubF32, MulF32, DivF32, MinimumF32 and MaximumF32.
+//! AddF32, SubF32, MulF32, DivF32, MinimumF32, MaximumF32 and PowF32.
 
 use crate::execute::Call;
 use tealight_format::ops::BinaryF32;
@@ -32,6 +32,11 @@ pub(super) fn minimum_f32(op: &BinaryF32, mut call: Call<'_>) {
 pub(super) fn maximum_f32(op: &BinaryF32, mut call: Call<'_>) {
     let (p, a, b) = (params(op, &call), call.f32s(0), call.f32s(1));
     float::maximum(&p, call.rows.clone(), a, b, call.out());
+}
+
+pub(super) fn pow_f32(op: &BinaryF32, mut call: Call<'_>) {
+    let (p, a, b) = (params(op, &call), call.f32s(0), call.f32s(1));
+    float::pow(&p, call.rows.clone(), a, b, call.out());
 }
 
 fn params(op: &BinaryF32, call: &Call<'_>) -> float::Binary {

@@ -65,6 +65,7 @@ mod fully_connected;
 mod fully_connected_block;
 mod gather;
 mod gru;
+mod integer;
 mod landmarks_to_transform;
 mod lookup;
 mod lstm;
@@ -202,6 +203,9 @@ pub(crate) fn run<O: Ops>(code: OpCode, call: Call<'_>) {
         LandmarksToTransformF32 => landmarks_to_transform::landmarks_to_transform_f32,
         MaxPoolIndices2dF32 => unpool2d::max_pool_indices2d_f32,
         MaxUnpool2dF32 => unpool2d::max_unpool2d_f32,
+        PowF32 => binary_f32::pow_f32,
+        BinaryI32 => integer::binary_i32,
+        Cast => integer::cast,
     }
 }
 

@@ -12,6 +12,8 @@ mod arg_min_max;
 mod attention;
 mod batch_matmul;
 mod binary_f32;
+mod binary_i32;
+mod cast;
 mod concat;
 mod conv2d;
 mod conv_transpose2d;
@@ -53,6 +55,8 @@ pub use arg_min_max::{ArgMinMax, ArgMinMaxF32};
 pub use attention::AttentionF32;
 pub use batch_matmul::{BatchMatMul, BatchMatMulF32};
 pub use binary_f32::BinaryF32;
+pub use binary_i32::{BinaryI32, IntegerFunction};
+pub use cast::Cast;
 pub use concat::Concat;
 pub use conv_transpose2d::ConvTranspose2dF32;
 pub use conv2d::{Conv2d, Conv2dF32, Conv2dI16, DepthwiseConv2d, DepthwiseConv2dF32, DepthwiseConv2dI16};
@@ -837,6 +841,12 @@ operators! {
     MaxPoolIndices2dF32(MaxPoolIndices2dF32) = 74, "MaxPoolIndices2dF32";
     /// Maxima at their places in an image of zeros, in f32. Inputs: maxima NHWC, places.
     MaxUnpool2dF32(MaxUnpool2dF32) = 75, "MaxUnpool2dF32";
+    /// The first f32 tensor to the power of the second, broadcast. Inputs: a, b.
+    PowF32(BinaryF32) = 76, "PowF32";
+    /// A function of two I32 tensors, broadcast. Inputs: a, b.
+    BinaryI32(BinaryI32) = 77, "BinaryI32";
+    /// Numbers as those of another type. Input: any type.
+    Cast(Cast) = 78, "Cast";
 }
 
 impl Operator {

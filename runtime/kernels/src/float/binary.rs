@@ -1,4 +1,4 @@
-//! Add, Sub, Mul, Div, Minimum and Maximum, elementwise with broadcasting.
+//! Add, Sub, Mul, Div, Minimum, Maximum and Pow, elementwise with broadcasting.
 
 use core::ops::Range;
 
@@ -39,4 +39,6 @@ binary! {
     minimum: |a, b| if b < a { b } else { a };
     /// The maximum of both; `a` if one of them is NaN.
     maximum: |a, b| if b > a { b } else { a };
+    /// `a` to the power of `b`, that of `libm`; NaN if `a` is below 0 and `b` is not a whole number.
+    pow: libm::powf;
 }

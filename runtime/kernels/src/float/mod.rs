@@ -18,7 +18,7 @@
 //! | [`conv2d()`], [`depthwise_conv2d()`], [`conv_transpose2d()`], [`avg_pool2d`], [`max_pool2d`], [`resize_bilinear()`] | `N * OH` | `OW * C` elements |
 //! | [`fully_connected()`] | batches × neurons | one element |
 //! | [`batch_matmul()`] | batches × rows of the first operand | a row of the product |
-//! | [`add`], [`sub`], [`mul`], [`div`], [`minimum`], [`maximum`], [`prelu()`] | see [`Broadcast::row_len`] | |
+//! | [`add`], [`sub`], [`mul`], [`div`], [`minimum`], [`maximum`], [`pow`], [`prelu()`] | see [`Broadcast::row_len`] | |
 //! | [`top_k_values`], [`top_k_indices`] | all dimensions but the last | what is found in the last |
 //! | [`softmax()`], [`layer_norm`], [`rms_norm`] | all dimensions but the last | the last dimension |
 //! | [`rope()`] | positions × heads | the elements of a head |
@@ -69,7 +69,7 @@ mod weights;
 pub use arg_min_max::arg_min_max;
 pub use attention::{Attention, Cache, attention, cache};
 pub use batch_matmul::{BatchMatMul, batch_matmul};
-pub use binary::{Binary, add, div, maximum, minimum, mul, sub};
+pub use binary::{Binary, add, div, maximum, minimum, mul, pow, sub};
 pub use conv_transpose2d::{ConvTranspose2d, conv_transpose2d};
 pub use conv2d::{Conv2d, conv2d};
 pub use depthwise_conv2d::{DepthwiseConv2d, depthwise_conv2d};

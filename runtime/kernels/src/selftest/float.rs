@@ -47,9 +47,17 @@ fn of_subnormal(dense: &FullyConnected) -> u64 {
     digest(|y| fully_connected(dense, 0..96, &x, &w[..], &[0.0; 12], y))
 }
 
+/// Powers of numbers above 0: the bits of a NaN depend on the processor.
+#[inline(never)]
+fn of_power() -> u64 {
+    let (x, w) = (signal::<96>(1).map(f32::abs), signal::<96>(2).map(|w| 4.0 * w));
+    let p = Binary { broadcast: Broadcast::elementwise(96, 96), activation: UNBOUNDED };
+    digest(|y| pow(&p, 0..1, &x, &w, y))
+}
+
 /// The digest of each kernel on this target, in the order of [`RECORDED`].
 #[inline(never)]
-pub(super) fn digests() -> [(&'static str, u64); 49] {
+pub(super) fn digests() -> [(&'static str, u64); 50] {
     // One after the other: a tuple of them would lie on the stack beside them.
     let x = signal::<2048>(1);
     let w = signal::<2048>(2);
@@ -107,6 +115,7 @@ pub(super) fn digests() -> [(&'static str, u64); 49] {
         ("fully_connected, subnormal products", of_subnormal(&dense)),
         ("batch_matmul", digest(|y| batch_matmul(&product, 0..8, &x, &w, y))),
         ("div", digest(|y| div(&elements, 0..1, &x, &w, y))),
+        ("pow", of_power()),
         ("mean", digest(|y| mean(&Mean { dims: [1, 1, 96, 3, 7, 1], reduced: 0b11_1000 }, 0..96, &x, y))),
         ("softmax", digest(|y| softmax(&Softmax { depth: 24, beta: 1.0 }, 0..4, &x, y))),
         ("layer_norm", digest(|y| layer_norm(&norm, 0..4, &x, &w, &b, y))),
@@ -177,7 +186,7 @@ pub(super) fn digests() -> [(&'static str, u64); 49] {
 }
 
 /// The digests on x86-64, where the other tests check the values of the f32 kernels.
-pub(super) const RECORDED: [(&str, u64); 49] = [
+pub(super) const RECORDED: [(&str, u64); 50] = [
     ("conv2d", 0x2fe1_7004_330c_00c1),
     ("depthwise_conv2d", 0x2db3_13de_74fb_b2d3),
     ("conv_transpose2d", 0x58a3_b92e_c179_9a91),
@@ -194,6 +203,7 @@ pub(super) const RECORDED: [(&str, u64); 49] = [
     ("fully_connected, subnormal products", 0xe5e3_d2da_060e_6953),
     ("batch_matmul", 0x793f_c4ee_3edf_407c),
     ("div", 0x82ee_08e9_b4a9_0e76),
+    ("pow", 0xd7bf_8db2_040d_abe0),
     ("mean", 0x5472_f5a8_e089_6b72),
     ("softmax", 0x43a9_d750_3232_1867),
     ("layer_norm", 0xe349_2f28_86b1_ce4e),

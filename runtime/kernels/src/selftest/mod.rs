@@ -16,7 +16,7 @@ pub use blocks::{BLOCKS, Blocks, TealightBlocks, block_digest};
 use crate::block::BlockType;
 
 /// The digests of the f32 kernels on this target, by name.
-pub fn float_digests() -> [(&'static str, u64); 49] {
+pub fn float_digests() -> [(&'static str, u64); 50] {
     float::digests()
 }
 

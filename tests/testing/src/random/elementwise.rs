@@ -1,9 +1,10 @@
 //! Element-wise operators.
 
-use super::{BYTES, Builder, DefaultDims, F32, I8, I16, Proposal, small};
+use super::{ALL, BYTES, Builder, DefaultDims, F32, I8, I16, I32, Proposal, small};
 use tealight_format::ops::{
-    ActivationRangeI16, AddSub, AddSubI16, BinaryF32, Dequantize, DequantizeI16, Function, Lookup, Mul, MulI16, Prelu,
-    PreluF32, Quantize, QuantizeI16, RequantizeI16, SigmoidI16, UnaryF32, UnaryFunction,
+    ActivationRangeI16, AddSub, AddSubI16, BinaryF32, BinaryI32, Cast, Dequantize, DequantizeI16, Function,
+    IntegerFunction, Lookup, Mul, MulI16, Prelu, PreluF32, Quantize, QuantizeI16, RequantizeI16, SigmoidI16, UnaryF32,
+    UnaryFunction,
 };
 use tealight_format::{DType, OpCode, Operator, Shape};
 
@@ -13,6 +14,7 @@ impl Builder<'_, '_> {
         let kinds = match code {
             OpCode::Add | OpCode::Sub | OpCode::Mul => I8,
             OpCode::AddI16 | OpCode::SubI16 | OpCode::MulI16 => I16,
+            OpCode::BinaryI32 => I32,
             _ => F32,
         };
         let a = self.operand(kinds, small, &defaults.dims);
@@ -44,6 +46,9 @@ impl Builder<'_, '_> {
                 let attrs = AddSubI16 { a, b, output, activation };
                 if code == OpCode::AddI16 { Operator::AddI16(attrs) } else { Operator::SubI16(attrs) }
             }
+        } else if kinds == I32 {
+            let function = self.choose.between(0, IntegerFunction::COUNT - 1);
+            Operator::BinaryI32(BinaryI32 { function: IntegerFunction::parse(function).unwrap() })
         } else if kinds == F32 {
             match code {
                 OpCode::AddF32 => Operator::AddF32(f32_attrs),
@@ -51,6 +56,7 @@ impl Builder<'_, '_> {
                 OpCode::DivF32 => Operator::DivF32(f32_attrs),
                 OpCode::MinimumF32 => Operator::MinimumF32(f32_attrs),
                 OpCode::MaximumF32 => Operator::MaximumF32(f32_attrs),
+                OpCode::PowF32 => Operator::PowF32(f32_attrs),
                 _ => Operator::MulF32(f32_attrs),
             }
         } else {
@@ -153,6 +159,16 @@ impl Builder<'_, '_> {
         let x = self.operand(F32, small, &defaults.dims);
         let dtype = self.choose.pick(BYTES);
         Proposal::new(Operator::Quantize(Quantize), vec![Some(x)], dtype, self.get(x).shape.dims().to_vec())
+    }
+
+    /// From numbers of one type to those of another.
+    pub(super) fn cast(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(ALL, small, &defaults.dims);
+        let from = self.get(x).dtype;
+        // Sometimes of the same type, which is refused.
+        let dtype = self.choose.pick(ALL);
+        let dtype = if dtype == from && !self.choose.one_in(8) { ALL[usize::from(from == ALL[0])] } else { dtype };
+        Proposal::new(Operator::Cast(Cast), vec![Some(x)], dtype, self.get(x).shape.dims().to_vec())
     }
 
     /// From 8 bits to f32.

@@ -29,6 +29,7 @@ const I8: &[DType] = &[DType::I8];
 const BYTES: &[DType] = &[DType::I8, DType::U8];
 const ALL: &[DType] = &[DType::I8, DType::U8, DType::I16, DType::I32, DType::F32];
 const I16: &[DType] = &[DType::I16];
+const I32: &[DType] = &[DType::I32];
 const F32: &[DType] = &[DType::F32];
 
 /// Default dimensions of operands.
@@ -360,15 +361,17 @@ impl Builder<'_, '_> {
         Multiplier { multiplier, shift }
     }
 
+    /// Channels, of which the first sixteen differ, so that choices are left for the rest of the plan.
     fn channels(&mut self, count: u32) -> Ref {
-        let mut bytes = Vec::new();
-        for _ in 0..count {
+        let mut bytes: Vec<u8> = Vec::new();
+        for _ in 0..count.min(16) {
             let bias = if self.choose.one_in(8) { self.choose.odd() } else { self.choose.between(-999, 999) };
             let Multiplier { multiplier, shift } = self.multiplier();
             for word in [bias, multiplier, shift] {
                 bytes.extend(word.to_le_bytes());
             }
         }
+        let bytes = bytes.iter().copied().cycle().take(12 * count as usize).collect();
         let table = self.constant_of(DType::I32, &[count, 3], bytes);
         if let Some(last) = self.constants.last_mut() {
             last.kind = Kind::Channels;
@@ -446,6 +449,8 @@ impl Builder<'_, '_> {
             | OpCode::DivF32
             | OpCode::MinimumF32
             | OpCode::MaximumF32
+            | OpCode::PowF32
+            | OpCode::BinaryI32
             | OpCode::AddI16
             | OpCode::SubI16
             | OpCode::MulI16 => self.binary(code, &defaults),
@@ -483,6 +488,7 @@ impl Builder<'_, '_> {
             OpCode::Dequantize => self.dequantize(&defaults),
             OpCode::Svdf => self.svdf(&defaults),
             OpCode::Copy => self.copy(&defaults),
+            OpCode::Cast => self.cast(&defaults),
         };
         let output = if code == OpCode::Copy && self.choose.one_in(3) {
             self.state(dtype, &out)

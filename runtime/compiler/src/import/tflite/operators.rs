@@ -297,7 +297,7 @@ const OPERATORS: [Row; 210] = [
     Row::read(75, "SQRT", |_| Ok(Op::Unary(UnaryFunction::Sqrt))),
     Row::read(76, "RSQRT", |_| Ok(Op::Unary(UnaryFunction::Rsqrt))),
     Row::read(77, "SHAPE", |_| Ok(Op::Shape)),
-    Row::named(78, "POW"),
+    Row::read(78, "POW", |_| Ok(Op::Pow)),
     Row::read(79, "ARG_MIN", |_| Ok(Op::ArgMinMax { smallest: true, last: false })),
     Row::named(80, "FAKE_QUANT"),
     Row::read(81, "REDUCE_PROD", |_| Ok(Op::ReduceProd)),
@@ -476,7 +476,7 @@ const OPERATORS: [Row; 210] = [
 mod tests {
     use super::{OPERATORS, schema};
     use crate::ir::Op;
-    use crate::lower::{Row, row};
+    use crate::lower::{Row, integer_function, row};
     use crate::pass::fold::folds_integers;
     use crate::quantize::Int8;
 
@@ -520,6 +520,7 @@ mod tests {
             ("float32, custom", super::super::custom::names()),
             ("conditions that are known", names(|op| matches!(row(op), Row::Branch))),
             ("variables", names(|op| matches!(row(op), Row::Variable))),
+            ("int32", names(|op| integer_function(op).is_some() || matches!(op, Op::Compare(_) | Op::Select { .. }))),
             ("integer constants", names(|op| matches!(row(op), Row::Constant) || folds_integers(op))),
         ];
         check("compiled.txt", &lines.map(|(kind, names)| format!("{kind}: {names}")).join("\n"));

@@ -11,6 +11,7 @@ use crate::ir::check::check;
 use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId, TensorQuantization};
 use crate::kind::{FileKind, kind_of};
 use crate::limit::Limit;
+use crate::lower::integer_function;
 use crate::options::Options;
 use flatbuffers::Vector;
 use std::cell::RefCell;
@@ -182,17 +183,23 @@ fn add_int32_bias(graph: &mut Graph, node: &mut Node, made: &Made) -> Result<()>
     Ok(())
 }
 
-/// Makes indices that nodes compute int32, with a note: the model file has no 64-bit integers. Copies of them in another
-/// shape, and of `indices`, become int32 too, and a conversion from one of these types to the other becomes such a copy.
+/// Makes indices and casts that nodes compute int32, with a note: the model file has no 64-bit integers. Copies of them in
+/// another shape, and of `indices`, become int32 too, and so does arithmetic of them. A conversion from one of these types
+/// to the other becomes such a copy.
 fn narrow_indices(graph: &mut Graph, mut indices: HashSet<TensorId>) {
     let Graph { tensors, nodes, notes, .. } = graph;
     for node in nodes {
         let NodeOp::Ir(op) = &mut node.op else { continue };
         let found = match op {
             Op::ArgMinMax { .. } | Op::TopK { .. } => true,
-            Op::Reshape { .. } | Op::Squeeze { .. } | Op::ExpandDims | Op::Cast => {
+            Op::Reshape { .. } | Op::Squeeze { .. } | Op::ExpandDims => {
                 matches!(node.inputs.first(), Some(Some(id)) if indices.contains(id))
             }
+            // Of other integers it may be a part of shapes, which are computed in int64.
+            Op::Cast => matches!(node.inputs.first(), Some(Some(id)) if indices.contains(id)
+                || !matches!(tensors[*id].dtype, ElementType::I32 | ElementType::I64)),
+            Op::Select { .. } => node.inputs.iter().flatten().any(|id| indices.contains(id)),
+            ref op if integer_function(op).is_some() => node.inputs.iter().flatten().any(|id| indices.contains(id)),
             _ => false,
         };
         // A TOPK_V2 writes the elements first.
@@ -205,7 +212,7 @@ fn narrow_indices(graph: &mut Graph, mut indices: HashSet<TensorId>) {
             notes.push(format!("`{}` is int64 in the file; the model computes int32", tensor.name));
             tensor.dtype = ElementType::I32;
         }
-        if *op == Op::Cast {
+        if *op == Op::Cast && matches!(node.inputs.first(), Some(Some(id)) if indices.contains(id)) {
             *op = Op::Reshape { new_shape: None };
         }
         indices.insert(id);

@@ -1,4 +1,4 @@
-//! Comparisons of f32 and int8 tensors, logic, and choices of f32 tensors.
+//! Comparisons of f32, int8 and int32 tensors, logic, and choices of f32 and int32 tensors.
 //!
 //! Codes are compared as TensorFlow Lite Micro compares them, in a scale of 2^-8: the sign of their difference is an int8
 //! tensor, and becomes f32.
@@ -13,7 +13,7 @@ use super::Expansion;
 use crate::diag::Result;
 use crate::ir::graph::{ElementType, Graph, Node, NodeOp, Tensor, TensorId, TensorQuantization, broadcast_shape};
 use crate::ir::{Activation, Comparison, Logic, Op};
-use tealight_format::ops::{ActivationRange, AddSub, Multiplier, UnaryFunction};
+use tealight_format::ops::{ActivationRange, AddSub, BinaryI32, IntegerFunction, Multiplier, UnaryFunction};
 use tealight_format::{Operator, Quantization};
 use tealight_kernels::quant::quantize_multiplier;
 
@@ -34,6 +34,9 @@ impl Expansion<'_> {
             Op::Compare(comparison) if is_inside && self.compares_f32(node) => {
                 let operands = [self.graph.input(node, 0)?, self.graph.input(node, 1)?];
                 self.compare(node, *comparison, operands, output)?;
+            }
+            Op::Compare(comparison) if is_inside && self.compares_i32(node) => {
+                self.compare_integers(node, *comparison, output)?;
             }
             Op::Compare(comparison) if is_inside => return self.compare_codes(node, *comparison, output),
             Op::Cast if is_inside && self.graph.tensors[output].dtype == ElementType::Bool => {
@@ -93,6 +96,9 @@ impl Expansion<'_> {
                 let shape = &self.graph.tensors[condition].shape;
                 let fits =
                     *broadcast || *shape == self.graph.tensors[output].shape || shape.iter().all(|&dim| dim == 1);
+                if fits && self.graph.tensors[output].dtype == ElementType::I32 {
+                    return self.select_integers(node, condition, [a, b], output);
+                }
                 if !fits || ![a, b, output].into_iter().all(|id| is_f32(&self.graph, id)) {
                     return Ok(false);
                 }
@@ -248,6 +254,86 @@ impl Expansion<'_> {
         }
         let above = self.apply(node, step, &[large], output);
         self.negate(node, above, output)
+    }
+
+    /// Returns whether two tensors are int32, or one is and the other is a constant that can be.
+    fn compares_i32(&self, node: &Node) -> bool {
+        let is_i32 = |id: &TensorId| self.graph.tensors[*id].dtype == ElementType::I32;
+        let fits = |id: &TensorId| is_i32(id) || self.graph.tensors[*id].narrowed().is_some();
+        let &[Some(a), Some(b)] = &node.inputs[..] else { return false };
+        [a, b].iter().any(is_i32) && [a, b].iter().all(fits)
+    }
+
+    /// Returns an int32 tensor: itself, or an int64 constant as such a one; `None` of any other.
+    fn as_i32(&mut self, id: TensorId) -> Result<Option<TensorId>> {
+        let tensor = &self.graph.tensors[id];
+        if tensor.dtype == ElementType::I32 {
+            return Ok(Some(id));
+        }
+        let (name, shape) = (tensor.name.clone(), tensor.shape.clone());
+        match tensor.narrowed() {
+            Some(bytes) => self.list(&name, ElementType::I32, shape, bytes.as_chunks::<4>().0).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Adds a function of two int32 tensors, and returns its output, of the shape of `like`.
+    fn integers(
+        &mut self,
+        node: &Node,
+        function: IntegerFunction,
+        operands: [TensorId; 2],
+        like: TensorId,
+    ) -> TensorId {
+        let Tensor { name, shape, .. } = &self.graph.tensors[like];
+        let result = Tensor::computed(name.clone(), ElementType::I32, shape.clone());
+        let result = self.graph.add(result);
+        let op = NodeOp::Kernel(Operator::BinaryI32(BinaryI32 { function }));
+        let inputs = operands.map(Some).to_vec();
+        self.nodes.push(Node { op, inputs, outputs: vec![result], origin: node.origin });
+        result
+    }
+
+    /// Compares int32 tensors.
+    fn compare_integers(&mut self, node: &Node, comparison: Comparison, output: TensorId) -> Result<()> {
+        use {Comparison as C, IntegerFunction as F};
+        let (a, b) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?);
+        let (Some(a), Some(b)) = (self.as_i32(a)?, self.as_i32(b)?) else { return Ok(()) };
+        let (function, operands) = match comparison {
+            C::Equal => (F::Equal, [a, b]),
+            C::NotEqual => (F::NotEqual, [a, b]),
+            C::Less => (F::Less, [a, b]),
+            C::LessEqual => (F::LessEqual, [a, b]),
+            C::Greater => (F::Less, [b, a]),
+            C::GreaterEqual => (F::LessEqual, [b, a]),
+        };
+        let truths = self.integers(node, function, operands, output);
+        self.hold_truths(output);
+        self.write(node, Op::Cast, &[truths], output);
+        Ok(())
+    }
+
+    /// Writes elements of `a` where truth values hold, else of `b`: `b + (a - b) * condition`, all modulo 2^32. Returns
+    /// whether both are int32.
+    fn select_integers(
+        &mut self,
+        node: &Node,
+        condition: TensorId,
+        [a, b]: [TensorId; 2],
+        output: TensorId,
+    ) -> Result<bool> {
+        use IntegerFunction as F;
+        let (Some(a), Some(b)) = (self.as_i32(a)?, self.as_i32(b)?) else { return Ok(false) };
+        let Tensor { name, shape, .. } = &self.graph.tensors[condition];
+        let taken = Tensor::computed(name.clone(), ElementType::I32, shape.clone());
+        let taken = self.graph.add(taken);
+        self.write(node, Op::Cast, &[condition], taken);
+        let difference = self.integers(node, F::Sub, [a, b], output);
+        let step = self.integers(node, F::Mul, [difference, taken], output);
+        let sum = NodeOp::Kernel(Operator::BinaryI32(BinaryI32 { function: F::Add }));
+        let inputs = vec![Some(b), Some(step)];
+        self.nodes.push(Node { op: sum, inputs, outputs: vec![output], origin: node.origin });
+        Ok(true)
     }
 
     /// Compares int8 tensors; returns whether they are that, with scales below 1.

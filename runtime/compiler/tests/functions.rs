@@ -164,9 +164,31 @@ fn indices_may_be_converted_and_copied_to_another_shape() {
     net.op(53, &[column], &[y], None);
     let inputs = [1.0f32, 3.0, 2.0, -1.0, -2.0, -3.0].map(f32::to_le_bytes).concat();
     assert_eq!(net.run(&[&inputs]).unwrap().concat(), [1i32, 0].map(i32::to_le_bytes).concat());
-    // A float32 of them is not computed.
     net.tensors[y as usize].dtype = F32;
-    assert!(error(&net).contains("node 2 (CAST) is not supported"), "{}", error(&net));
+    assert_eq!(net.run(&[&inputs]).unwrap().concat(), [1f32, 0.0].map(f32::to_le_bytes).concat());
+}
+
+#[test]
+fn int64_of_inputs_and_casts_is_computed_in_int32() {
+    // floor(x) as int64, plus an int64 input and a constant, compared, and chosen.
+    let mut net = Net::default();
+    let (x, n) = (net.input(F32, &[3], None), net.input(I64, &[3], None));
+    let (whole, sum, more) = (net.tensor(I64, &[3], None), net.tensor(I64, &[3], None), net.tensor(I64, &[3], None));
+    net.op(53, &[x], &[whole], None);
+    net.op(0, &[whole, n], &[sum], None);
+    let ten = net.constant(I64, &[1], None, &10i64.to_le_bytes());
+    net.op(0, &[sum, ten], &[more], None);
+    let (above, y) = (net.tensor(BOOL, &[3], None), net.output(I64, &[3], None));
+    net.op(61, &[more, n], &[above], None);
+    net.op(123, &[above, more, n], &[y], None);
+    let floats = [1.9f32, -20.5, -10.0].map(f32::to_le_bytes).concat();
+    let ints = [5i32, -3, 7].map(i32::to_le_bytes).concat();
+    assert_eq!(net.run(&[&floats, &ints]).unwrap().concat(), [16i32, -3, 7].map(i32::to_le_bytes).concat());
+    // A constant that int32 does not hold is refused.
+    let beyond = net.constant(I64, &[1], None, &(1i64 << 40).to_le_bytes());
+    let z = net.output(I64, &[3], None);
+    net.op(0, &[n, beyond], &[z], None);
+    assert!(error(&net).contains("accepted: int32"), "{}", error(&net));
 }
 
 #[test]

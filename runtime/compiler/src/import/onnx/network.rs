@@ -406,6 +406,10 @@ impl<'a> Network<'a> {
         let dtype = match op {
             NodeOp::Kernel(Operator::GatherF32(_)) | NodeOp::Ir(Op::Dequantize) => ElementType::F32,
             NodeOp::Ir(Op::ArgMinMax { .. }) => ElementType::I32,
+            NodeOp::Ir(Op::Compare(_)) => ElementType::F32,
+            NodeOp::Ir(Op::Select { .. }) => {
+                inputs.get(1).copied().flatten().map_or(ElementType::F32, |id| self.graph.tensors[id].dtype)
+            }
             _ => of_first.unwrap_or(ElementType::F32),
         };
         let mut tensor = Tensor::computed(self.name.clone(), dtype, shape);

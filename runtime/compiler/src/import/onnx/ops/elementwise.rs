@@ -6,6 +6,7 @@ use crate::import::onnx::constant::{self, Constant, padded};
 use crate::import::onnx::network::{Network, Node, Value};
 use crate::ir::graph::{ElementType, NodeOp, TensorId, broadcast_shape};
 use crate::ir::{Activation, Comparison, Op};
+use crate::lower::integer_function;
 use std::f32::consts::{FRAC_PI_2, FRAC_PI_4};
 use tealight_format::ops::UnaryFunction as F;
 
@@ -43,7 +44,22 @@ impl Network<'_> {
         self.combined(op, operands, names)
     }
 
-    /// Applies an operator to the elements of several values, which are broadcast to one shape.
+    /// Returns whether a value is computed in int32: indices, inputs of integers, and what is computed of them.
+    pub(super) fn is_i32(&self, value: &Value) -> bool {
+        matches!(value, Value::Stored(stored) if self.graph.tensors[stored.id].dtype == ElementType::I32)
+    }
+
+    /// Returns a value whose integers are int32 if it is a constant.
+    fn as_i32(&self, value: &Value) -> Result<Value> {
+        let Value::Constant(constant) = value else { return Ok(value.clone()) };
+        self.make(4 * constant.elements().min(constant::MAX_ELEMENTS))?;
+        let list = constant.as_ints().filter(|_| constant.elements() <= constant::MAX_ELEMENTS);
+        let integers = list.and_then(|list| Constant::ints(ElementType::I32, &constant.shape, &list));
+        integers.map(Value::Constant).ok_or_else(|| self.refuse("numbers that int32 holds, beside int32"))
+    }
+
+    /// Applies an operator to the elements of several values, which are broadcast to one shape. Beside integers that are
+    /// computed, constants are int32.
     pub(super) fn combined<const N: usize>(
         &mut self,
         op: Op,
@@ -60,11 +76,19 @@ impl Network<'_> {
         let turned = |order: &Vec<usize>| order.len() == rank && !order.is_sorted();
         let order = operands.iter().map(|value| self.order(value)).find(turned);
         let order = order.unwrap_or_else(|| (0..rank).collect());
+        let chosen = usize::from(matches!(op, Op::Select { .. }));
+        let is_integer = |value: &Value| matches!(value, Value::Constant(list) if list.dtype != ElementType::F32);
+        let of_i32 = operands[chosen..].iter().any(|value| self.is_i32(value))
+            || chosen == 1 && operands[chosen..].iter().all(|value| is_integer(value));
+        let computes = chosen == 1 || matches!(op, Op::Compare(_)) || integer_function(&op).is_some();
         let mut ids = [0; N];
         for (k, value) in operands.into_iter().enumerate() {
-            let value = self.of_rank(value, rank)?;
+            let integers = of_i32 && computes && k >= chosen;
+            let value = if integers { self.as_i32(value)? } else { value.clone() };
+            let value = self.of_rank(&value, rank)?;
             ids[k] = self.arrange(&value, &order, names[k])?;
-            if self.graph.tensors[ids[k]].dtype != ElementType::F32 {
+            let expected = if integers { ElementType::I32 } else { ElementType::F32 };
+            if self.graph.tensors[ids[k]].dtype != expected {
                 let Value::Constant(constant) = &value else { return Err(self.refuse("float32")) };
                 return Err(self.refuse(format!("float32 instead of {}", constant.dtype)));
             }
@@ -85,31 +109,6 @@ impl Network<'_> {
                 Ok(self.plain(id))
             }
         }
-    }
-
-    /// Returns powers whose exponents are no whole numbers: `e^(y ln x)`, which is not a number below 0.
-    fn broken_power(&mut self, value: &Value, exponents: &Value) -> Result<Value> {
-        let log = self.function(value, F::Log)?;
-        let product = self.pairwise(Op::Mul(Activation::None), [&log, exponents], ["", ""])?;
-        self.function(&product, F::Exp)
-    }
-
-    /// Returns powers with whole exponents that are not below 0: `e^(k ln |x|)`, with the sign of x where k is odd.
-    fn whole_power(&mut self, value: &Value, exponents: &[f32], shape: &[u32]) -> Result<Value> {
-        let size = self.function(value, F::Abs)?;
-        // The power 0 of 0 is 1.
-        let size = self.function(&size, F::Clamp([f32::MIN_POSITIVE, f32::INFINITY]))?;
-        let list = |numbers: Vec<f32>| Value::Constant(Constant::floats(shape, &numbers));
-        let power = self.broken_power(&size, &list(exponents.to_vec()))?;
-        let odd: Vec<f32> = exponents.iter().map(|exponent| exponent % 2.0).collect();
-        if odd.iter().all(|&odd| odd == 0.0) {
-            return Ok(power);
-        }
-        let sign = self.function(value, F::Sign)?;
-        let even = odd.iter().map(|odd| 1.0 - odd).collect();
-        let sign = self.pairwise(Op::Mul(Activation::None), [&sign, &list(odd)], ["", ""])?;
-        let sign = self.pairwise(Op::Add(Activation::None), [&sign, &list(even)], ["", ""])?;
-        self.pairwise(Op::Mul(Activation::None), [&power, &sign], ["", ""])
     }
 
     /// The angle with this tangent: `π/4 + atan(u)` with `u = (t - 1) / (t + 1)` between -1 and 1 for the magnitude t, by the
@@ -183,6 +182,13 @@ fn number(value: &Value) -> Option<f32> {
 
 pub(super) fn unary(n: &mut Network<'_>, node: &Node) -> Outputs {
     let value = n.input(node, 0)?;
+    if let ("Neg" | "Abs", true) = (node.op.as_str(), n.is_i32(value)) {
+        let opposite = n.pairwise(Op::Sub(Activation::None), [&Network::scalar_i32(0), value], ["", ""])?;
+        return Ok(vec![match node.op.as_str() {
+            "Abs" => n.pairwise(Op::Maximum, [value, &opposite], ["", ""])?,
+            _ => opposite,
+        }]);
+    }
     let op = match node.op.as_str() {
         "Relu" => return Ok(vec![n.activate(value, Activation::Relu, Op::Relu)?]),
         "LeakyRelu" => Op::LeakyRelu { alpha: node.float("alpha", 0.01) },
@@ -424,19 +430,9 @@ fn power(n: &mut Network<'_>, node: &Node) -> Outputs {
     let value = n.input(node, 0)?;
     let exponents = node.inputs.get(1).and_then(Option::as_ref);
     let Some(exponent) = exponents.and_then(number) else {
-        let accepted = "one constant exponent, or constant ones of which all are whole numbers from 0 on, or none is";
-        let Some(exponents @ Value::Constant(constant)) = exponents else { return Err(n.refuse(accepted)) };
-        n.make(constant.elements().min(constant::MAX_ELEMENTS).saturating_mul(16))?;
-        let list = constant::cast(constant, ElementType::F32).and_then(|floats| floats.as_floats());
-        return match list {
-            Some(list) if list.iter().all(|exponent| exponent.fract() != 0.0) => {
-                Ok(vec![n.broken_power(value, exponents)?])
-            }
-            Some(list) if list.iter().all(|exponent| exponent.fract() == 0.0 && *exponent >= 0.0) => {
-                Ok(vec![n.whole_power(value, &list, &constant.shape)?])
-            }
-            _ => Err(n.refuse(accepted)),
-        };
+        // Powers of integers are integers.
+        let exponents = n.as_float(n.input(node, 1)?)?;
+        return Ok(vec![n.pairwise(Op::Pow, [value, &exponents], [node.name(0), node.name(1)])?]);
     };
     Ok(vec![match exponent {
         2.0 => n.function(value, F::Square)?,
@@ -473,8 +469,7 @@ fn power(n: &mut Network<'_>, node: &Node) -> Outputs {
                 _ => n.function(&power, F::Reciprocal)?,
             }
         }
-        other if other.fract() != 0.0 => n.broken_power(value, &Network::scalar(other))?,
-        other => return Err(n.refuse(format!("an exponent of -64 to 64, not {other}"))),
+        other => n.with_number(Op::Pow, value, other)?,
     }])
 }
 
@@ -485,7 +480,7 @@ pub(super) fn variadic(n: &mut Network<'_>, node: &Node) -> Outputs {
         let value = n.input(node, k)?;
         let [low, high] = [number(value), Some(f32::INFINITY)];
         result = match (node.op.as_str(), low.zip(high)) {
-            ("Max", Some((0.0, _))) if matches!(result, Value::Stored(_)) => {
+            ("Max", Some((0.0, _))) if matches!(result, Value::Stored(_)) && !n.is_i32(&result) => {
                 n.activate(&result, Activation::Relu, Op::Relu)?
             }
             ("Max", _) => n.pairwise(Op::Maximum, [&result, value], [node.name(0), node.name(k)])?,

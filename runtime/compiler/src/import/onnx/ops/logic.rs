@@ -13,7 +13,7 @@ use tealight_format::ops::UnaryFunction as F;
 
 impl Network<'_> {
     /// Returns a value with its constants as float32: bool, and integers that float32 holds.
-    fn as_float(&self, value: &Value) -> Result<Value> {
+    pub(super) fn as_float(&self, value: &Value) -> Result<Value> {
         let Value::Constant(constant) = value else { return Ok(value.clone()) };
         self.make(4 * constant.elements().min(constant::MAX_ELEMENTS))?;
         let exact = |list: Vec<i64>| list.iter().all(|&number| number as f32 as i64 == number);
@@ -24,8 +24,12 @@ impl Network<'_> {
 
     /// Returns the truth values of a comparison.
     pub(super) fn compare(&mut self, how: Comparison, operands: [&Value; 2], names: [&str; 2]) -> Result<Value> {
-        let [a, b] = [self.as_float(operands[0])?, self.as_float(operands[1])?];
-        let truths = self.pairwise(Op::Compare(how), [&a, &b], names)?;
+        let truths = if operands.iter().any(|value| self.is_i32(value)) {
+            self.pairwise(Op::Compare(how), operands, names)?
+        } else {
+            let [a, b] = [self.as_float(operands[0])?, self.as_float(operands[1])?];
+            self.pairwise(Op::Compare(how), [&a, &b], names)?
+        };
         Ok(self.truth(truths))
     }
 
@@ -85,11 +89,6 @@ pub(super) fn logic(n: &mut Network<'_>, node: &Node) -> Outputs {
 pub(super) fn choice(n: &mut Network<'_>, node: &Node) -> Outputs {
     let condition = truth(n, n.input(node, 0)?)?;
     let (a, b) = (n.input(node, 1)?, n.input(node, 2)?);
-    for value in [a, b] {
-        if matches!(value, Value::Constant(constant) if constant.dtype != ElementType::F32) {
-            return Err(n.refuse("float32 values, or constants"));
-        }
-    }
     Ok(vec![n.choose(condition, a, b)?])
 }
 

@@ -298,16 +298,40 @@ fn cast(n: &mut Network<'_>, node: &Node) -> Outputs {
             let equal = n.compare(Comparison::Equal, [value, &zero], ["", ""])?;
             n.not(&equal)?
         }
+        (ElementType::I32, Some(ElementType::Bool)) => {
+            let equal = n.compare(Comparison::Equal, [value, &Network::scalar_i32(0)], ["", ""])?;
+            n.not(&equal)?
+        }
+        (ElementType::I32, Some(ElementType::F32)) => n.cast_to(value, ElementType::F32)?,
+        // The model has no int64.
+        (ElementType::F32, Some(ElementType::I32 | ElementType::I64)) => n.cast_to(value, ElementType::I32)?,
         (from, Some(to)) if from == to => value.clone(),
         // Indices, which are int32 in the model.
         (ElementType::I32, Some(ElementType::I64)) => value.clone(),
         (from, to) => {
             let to = to.map_or("that type".into(), |to| to.to_string());
-            return Err(
-                n.refuse(format!("float types, bool, 8-bit integers to float, or constants; not {from} to {to}"))
-            );
+            return Err(n.refuse(format!(
+                "float types, bool, int32, int64, 8-bit integers to float, or constants; not {from} to {to}"
+            )));
         }
     }])
+}
+
+impl Network<'_> {
+    /// Returns the number as a constant of int32.
+    pub(super) fn scalar_i32(number: i32) -> Value {
+        Value::Constant(Constant { dtype: ElementType::I32, shape: Vec::new(), bytes: number.to_le_bytes().into() })
+    }
+
+    /// Takes the elements of a value as numbers of another type: from float32 without their fraction.
+    fn cast_to(&mut self, value: &Value, dtype: ElementType) -> Result<Value> {
+        let order = self.order(value);
+        let id = self.arrange(value, &order, "")?;
+        let shape = self.graph.tensors[id].shape.clone();
+        let cast = self.emit(Op::Cast, &[id], shape)?;
+        self.graph.tensors[cast].dtype = dtype;
+        Ok(Self::stored(cast, order))
+    }
 }
 
 /// Computes a node of which all that it needs is known; `None` if it must run, or cannot be computed.

@@ -91,8 +91,8 @@ impl Ops for AllOps {
     const SET: OpSet = OpSet::ALL;
 }
 
-/// The operators of int8 networks but BatchMatMul and Lstm, [`OpSet::INT8`]: half of the flash of [`AllOps`] on a core
-/// without floating point.
+/// The operators of int8 networks but BatchMatMul, Lstm, BinaryI32 and Cast, [`OpSet::INT8`]: half of the flash of
+/// [`AllOps`] on a core without floating point.
 #[derive(Clone, Copy, Debug)]
 pub struct Int8Ops;
 

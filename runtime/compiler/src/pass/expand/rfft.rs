@@ -1,11 +1,12 @@
-//! RFFT2D of one row, and what takes its result apart, as matrix products.
+//! RFFT2D, and what takes its result apart, as matrix products.
 //!
 //! A transform of `N = A · B` elements is one of `A` elements for each of `B` columns, a rotation, and one of `B` elements
 //! for each of `A` rows (Cooley and Tukey, 1965): with `n = B·n₁ + n₂` and `k = k₁ + A·k₂`,
 //!
 //! `X[k] = Σ_n₂ e^(-2πi·n₂·k₂/B) · e^(-2πi·n₂·k₁/N) · Σ_n₁ x[n] · e^(-2πi·n₁·k₁/A)`
 //!
-//! Both sums are layers whose weights have about `N` elements; only the `k₂` up to `B / 2` are computed.
+//! Both sums are layers whose weights have about `N` elements; only the `k₂` up to `B / 2` are computed. Of several rows,
+//! one more layer transforms the columns of the results by their definition.
 
 use super::{Expansion, STEP};
 use crate::diag::Result;
@@ -20,20 +21,26 @@ const DIRECT: u32 = 32;
 /// The maximum length of a transform.
 const LONGEST: u32 = 1 << 15;
 
+/// The maximum number of rows of a transform, which one layer transforms.
+const ROWS: u32 = 128;
+
 /// How many operators and constants a transform makes at most.
-const PARTS: u64 = 40;
+const PARTS: u64 = 60;
 
 impl Expansion<'_> {
     /// Replaces a transform by the operators that compute its real and its imaginary part.
     pub(super) fn rfft2d(&mut self, node: &Node) -> Result<()> {
         let (input, output) = (self.graph.input(node, 0)?, self.graph.output(node)?);
         let lengths = self.graph.constant_integers(node, 1)?;
-        let length = match lengths[..] {
-            [1, length] => u32::try_from(length).ok().filter(|n| n.is_power_of_two() && *n <= LONGEST),
+        let accepted = match lengths[..] {
+            [height, length] => u32::try_from(height)
+                .ok()
+                .filter(|height| (1..=ROWS).contains(height))
+                .zip(u32::try_from(length).ok().filter(|n| n.is_power_of_two() && *n <= LONGEST)),
             _ => None,
         };
-        let Some(length) = length else {
-            let accepted = format!("a single row, of a power of 2 up to {LONGEST} elements, not {lengths:?}");
+        let Some((height, length)) = accepted else {
+            let accepted = format!("1 to {ROWS} rows, of a power of 2 up to {LONGEST} elements, not {lengths:?}");
             return Err(self.graph.unsupported(node, accepted));
         };
         let bytes = PARTS * (STEP + self.graph.tensors[input].name.len() as u64);
@@ -42,39 +49,76 @@ impl Expansion<'_> {
         let &[ref outer @ .., rows, columns] = &shape[..] else {
             return Err(self.graph.invalid(node, "its input has fewer than two dimensions"));
         };
-        let frames = outer.iter().try_fold(1u32, |count, &dim| count.checked_mul(dim));
-        let Some(frames) = frames.filter(|frames| frames.checked_mul(2 * length).is_some() && rows > 0 && columns > 0)
-        else {
+        // Rows that are not there are zeros.
+        let taken = rows.min(height);
+        let frames = outer.iter().try_fold(1u32, |count, &dim| count.checked_mul(dim)).filter(|frames| {
+            let size = frames.checked_mul(height).and_then(|lines| lines.checked_mul(2 * length));
+            size.is_some() && rows > 0 && columns > 0
+        });
+        let Some(frames) = frames else {
             return Err(self.graph.invalid(node, "its output is too large, or its input empty"));
         };
         let bins = length / 2 + 1;
-        if self.graph.tensors[output].shape != [outer, &[1, bins]].concat() {
+        if self.graph.tensors[output].shape != [outer, &[height, bins]].concat() {
             let what = format!("its output has the shape {:?}", self.graph.tensors[output].shape);
             return Err(self.graph.invalid(node, what));
         }
-        let mut x = if rows > 1 { self.part(node, input, outer.len(), 0, 1)? } else { input };
+        let mut x = if rows > taken { self.part(node, input, outer.len(), 0, taken)? } else { input };
         if columns > length {
             x = self.part(node, x, outer.len() + 1, 0, length)?;
         }
-        let mut x = self.viewed(node, x, vec![frames, columns.min(length)]);
+        let lines = frames * taken;
+        let mut x = self.viewed(node, x, vec![lines, columns.min(length)]);
         if columns < length {
             let pads = [0, 0, 0, length - columns].map(u32::to_le_bytes);
             let pads = self.list("rfft.pads", ElementType::I32, vec![2, 2], &pads)?;
-            let padded = Tensor { shape: vec![frames, length], ..self.graph.tensors[x].like() };
+            let padded = Tensor { shape: vec![lines, length], ..self.graph.tensors[x].like() };
             let padded = self.graph.add(padded);
             self.write(node, Op::Pad, &[x, pads], padded);
             x = padded;
         }
-        let parts = if length <= DIRECT {
+        let mut parts = if length <= DIRECT {
             let both = self.layer(node, x, 2 * bins, |k, n| factor(k, bins, f64::from(n) / f64::from(length)))?;
             [self.part(node, both, 1, 0, bins)?, self.part(node, both, 1, bins, bins)?]
         } else {
-            self.in_two_steps(node, x, frames, length)?
+            self.in_two_steps(node, x, lines, length)?
         };
+        if height > 1 {
+            parts = self.of_columns(node, parts, [frames, taken, bins], height)?;
+        }
         let shape = self.graph.tensors[output].shape.clone();
         let parts = parts.map(|part| self.viewed(node, part, shape.clone()));
         self.complex.insert(output, parts);
         Ok(())
+    }
+
+    /// Adds the transform of the columns of parts `[frames · rows, bins]` to `height` rows, and returns its parts.
+    fn of_columns(
+        &mut self,
+        node: &Node,
+        parts: [TensorId; 2],
+        [frames, rows, bins]: [u32; 3],
+        height: u32,
+    ) -> Result<[TensorId; 2]> {
+        let mut turned = [0; 2];
+        for (turned, part) in turned.iter_mut().zip(parts) {
+            let part = self.viewed(node, part, vec![frames, rows, bins]);
+            *turned = self.turned(node, part)?;
+        }
+        let both = self.joined(node, turned[0], 2, &turned)?;
+        let columns = self.layer(node, both, 2 * height, |k, n| {
+            let angle = TAU * f64::from(k % height * (n % rows) % height) / f64::from(height);
+            match (k < height, n < rows) {
+                (true, true) | (false, false) => angle.cos(),
+                (true, false) => angle.sin(),
+                (false, true) => -angle.sin(),
+            }
+        })?;
+        for (turned, start) in turned.iter_mut().zip([0, height]) {
+            let part = self.part(node, columns, 2, start, height)?;
+            *turned = self.turned(node, part)?;
+        }
+        Ok(turned)
     }
 
     /// Adds a transform of rows `[frames, length]`, and returns its parts `[frames, length / 2 + 1]`.
@@ -190,7 +234,7 @@ mod tests {
     /// A transform of the given lengths of rows `[frames, rows, columns]`, and one part of its result.
     fn transform(shape: [u32; 3], lengths: [i32; 2], part: ComplexPart) -> Graph {
         let mut b = Builder::default();
-        let bins = [shape[0], 1, (lengths[1] / 2 + 1).cast_unsigned()];
+        let bins = [shape[0], lengths[0].cast_unsigned(), (lengths[1] / 2 + 1).cast_unsigned()];
         let (x, y) = (b.f32(&shape), b.f32(&bins));
         let bytes = lengths.map(i32::to_le_bytes).concat();
         let lengths = b.graph.add(Tensor::constant("lengths", ElementType::I32, vec![2], bytes));
@@ -244,11 +288,48 @@ mod tests {
     }
 
     #[test]
+    fn transforms_of_several_rows_are_those_of_their_definition() {
+        let parts = [ComplexPart::Real, ComplexPart::Imaginary, ComplexPart::Magnitude];
+        for (height, rows, length) in [(2usize, 2u32, 8usize), (5, 5, 64), (6, 4, 16), (3, 7, 4), (4, 1, 8)] {
+            let floats: Vec<f32> =
+                (0..2 * rows as usize * length).map(|i| ((i * 7919 % 1009) as f32 / 504.0) - 1.0).collect();
+            for part in parts {
+                let graph = transform([2, rows, length as u32], [height as i32, length as i32], part);
+                let compiled = compile_graph(graph, "test", b"", &Options::default(), &mut |_, _| {}).unwrap();
+                let mut session = OwnedSession::from_bytes(&compiled.bytes).unwrap();
+                let bytes: Vec<u8> = floats.iter().flat_map(|x| x.to_le_bytes()).collect();
+                session.input(0).unwrap().copy_from_bytes(&bytes).unwrap();
+                session.run();
+                let found = session.output(0).unwrap().as_bytes().as_chunks().0.to_vec();
+                let bins = length / 2 + 1;
+                assert_eq!(found.len(), 2 * height * bins);
+                for (at, bytes) in found.into_iter().enumerate() {
+                    let (frame, row, bin) = (at / bins / height, at / bins % height, at % bins);
+                    let (mut re, mut im) = (0.0, 0.0);
+                    for line in 0..height.min(rows as usize) {
+                        let x = &floats[(frame * rows as usize + line) * length..][..length];
+                        let [a, b] = expected(x, length, bin);
+                        let (sin, cos) = (-TAU * (row * line) as f64 / height as f64).sin_cos();
+                        (re, im) = (re + a * cos - b * sin, im + a * sin + b * cos);
+                    }
+                    let wanted = match part {
+                        ComplexPart::Real => re,
+                        ComplexPart::Imaginary => im,
+                        ComplexPart::Magnitude => f64::hypot(re, im),
+                    };
+                    let apart = (f64::from(f32::from_le_bytes(bytes)) - wanted).abs();
+                    assert!(apart < 1e-4, "{height}x{length} {part:?} {row} {bin}: {apart}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn other_transforms_are_refused() {
-        for lengths in [[2, 8], [1, 24], [1, 1 << 16], [1, 0]] {
+        for lengths in [[129, 8], [0, 8], [1, 24], [1, 1 << 16], [1, 0]] {
             let graph = transform([1, 1, 8], lengths, ComplexPart::Real);
             let error = expand(graph, &Limit::new(1 << 30, &Options::default())).unwrap_err().to_string();
-            assert!(error.contains("a single row, of a power of 2"), "{error}");
+            assert!(error.contains("1 to 128 rows, of a power of 2"), "{error}");
         }
     }
 }

@@ -91,7 +91,7 @@ impl Ops for AllOps {
     const SET: OpSet = OpSet::ALL;
 }
 
-/// The operators of int8 networks but BatchMatMul, Lstm, BinaryI32 and Cast, [`OpSet::INT8`]: half of the flash of
+/// The operators of int8 networks but those that few networks have, [`OpSet::INT8`]: half of the flash of
 /// [`AllOps`] on a core without floating point.
 #[derive(Clone, Copy, Debug)]
 pub struct Int8Ops;

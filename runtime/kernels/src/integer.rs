@@ -1,4 +1,5 @@
-//! Functions of two 32-bit integers, and numbers as those of another type, element by element.
+//! Functions of two 32-bit integers, numbers as those of another type, and codes as multiples of a finer step in 32 bits,
+//! element by element.
 //!
 //! Integers wrap around; a quotient by 0 is 0. From `f32` to an integer the fraction is dropped, numbers beyond the type
 //! become its ends, and NaN becomes 0; from an integer to a narrower one the lower bits stay; from I32 to `f32` the
@@ -6,9 +7,11 @@
 //! same wherever C++ defines their results.
 
 use crate::broadcast::Broadcast;
+use crate::quant::multiply_by_quantized_multiplier;
 use core::ops::Range;
 
 pub use tealight_types::IntegerFunction;
+use tealight_types::{ActivationRange, Multiplier};
 
 /// Applies `function` to output rows `rows`, of `broadcast.row_len` elements; `output` holds those rows only.
 pub fn binary_i32(
@@ -86,5 +89,48 @@ casts! {
 pub fn cast<A: CastTo<B>, B>(input: &[A], output: &mut [B]) {
     for (output, &x) in output.iter_mut().zip(input) {
         *output = x.cast();
+    }
+}
+
+/// Parameters of [`widen_i32`] and its like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rescale {
+    /// Quantized value of a real zero in the input; 0 of integers.
+    pub input_zero_point: i32,
+    /// Quantized value of a real zero in the output; 0 of integers.
+    pub output_zero_point: i32,
+    /// Left shift of the input, 0 to 30.
+    pub left_shift: i32,
+    /// The factor after it.
+    pub factor: Multiplier,
+    /// The range of an output of codes.
+    pub activation: ActivationRange,
+}
+
+impl Rescale {
+    fn scaled(&self, x: i32) -> i32 {
+        let x = x.wrapping_sub(self.input_zero_point).wrapping_shl(self.left_shift.cast_unsigned());
+        multiply_by_quantized_multiplier(x, self.factor.multiplier, self.factor.shift)
+    }
+}
+
+/// Scales codes to integers: `(x - zero_point) * 2^left_shift * factor`. The caller slices both to the rows it wants.
+pub fn widen_i32(p: &Rescale, input: &[i8], output: &mut [i32]) {
+    for (output, &x) in output.iter_mut().zip(input) {
+        *output = p.scaled(x.into());
+    }
+}
+
+/// Scales integers to integers. The caller slices both to the rows it wants.
+pub fn rescale_i32(p: &Rescale, input: &[i32], output: &mut [i32]) {
+    for (output, &x) in output.iter_mut().zip(input) {
+        *output = p.scaled(x);
+    }
+}
+
+/// Scales integers to codes: `clamp(x * 2^left_shift * factor + zero_point)`. The caller slices both to the rows it wants.
+pub fn narrow_i32(p: &Rescale, input: &[i32], output: &mut [i8]) {
+    for (output, &x) in output.iter_mut().zip(input) {
+        *output = p.activation.clamp(p.scaled(x).wrapping_add(p.output_zero_point));
     }
 }

@@ -13,15 +13,15 @@
 //! |---|---|---|
 //! | [`conv2d()`], [`conv2d_int4_in`], [`depthwise_conv2d()`], [`depthwise_conv2d_int4`], [`avg_pool2d`], [`max_pool2d`], [`resize_bilinear()`], [`resize_nearest()`] | `N * OH` | `OW * C` elements |
 //! | [`fully_connected()`], [`fully_connected_int4`] | batches × neurons | one element |
-//! | [`softmax()`] | all dimensions but the last | `depth` elements |
+//! | [`softmax()`], [`l2_norm()`] | all dimensions but the last | `depth` elements |
 //! | [`top_k_values`], [`top_k_indices`] | all dimensions but the last | what is found in the last |
-//! | [`add()`], [`sub`], [`mul()`], [`prelu()`], [`binary_i32`] | see [`Broadcast::row_len`] | |
+//! | [`add()`], [`sub`], [`mul()`], [`div()`], [`prelu()`], [`binary_i32`] | see [`Broadcast::row_len`] | |
 //! | [`pad()`], [`strided_slice()`], [`transpose()`] | all dimensions but the last | the last dimension |
 //! | [`mean()`], [`arg_min_max()`] | output elements | one element |
 //! | [`concat_part`] | dimensions before the axis | the rest |
 //! | [`svdf()`], [`svdf_i8_state`], [`lstm()`] | batches × units | one element |
 //! | [`batch_matmul()`] | all dimensions but the last | `columns` elements |
-//! | [`lookup()`], [`cast`], [`quantize_i8`], [`quantize_u8`], [`dequantize_i8`], [`dequantize_u8`] | | the caller slices |
+//! | [`lookup()`], [`cast`], [`widen_i32`], [`rescale_i32`], [`narrow_i32`], [`quantize_i8`], [`quantize_u8`], [`dequantize_i8`], [`dequantize_u8`] | | the caller slices |
 //!
 //! # Instruction sets
 //!
@@ -108,6 +108,7 @@ mod composed;
 mod concat;
 mod conv2d;
 mod depthwise_conv2d;
+mod div;
 pub mod fixed_point;
 pub mod float;
 mod fully_connected;
@@ -116,6 +117,7 @@ mod half_to_f32;
 pub mod int16;
 mod int4;
 mod integer;
+mod l2_norm;
 mod lines;
 mod lookup;
 mod lstm;
@@ -154,9 +156,13 @@ pub use broadcast::Broadcast;
 pub use concat::{ConcatPart, concat_part};
 pub use conv2d::{Conv2d, conv2d, conv2d_in};
 pub use depthwise_conv2d::{DepthwiseConv2d, depthwise_conv2d, depthwise_conv2d_in};
+pub use div::{Div, div};
 pub use fully_connected::{FullyConnected, fully_connected, fully_connected_in};
 pub use int4::{Int4, conv2d_int4_in, depthwise_conv2d_int4, fully_connected_int4};
-pub use integer::{CastTo, IntegerFunction, apply as apply_i32, binary_i32, cast};
+pub use integer::{
+    CastTo, IntegerFunction, Rescale, apply as apply_i32, binary_i32, cast, narrow_i32, rescale_i32, widen_i32,
+};
+pub use l2_norm::{L2Norm, l2_norm};
 pub use lookup::lookup;
 pub use lstm::{Lstm, LstmWeights, lstm};
 pub use mean::{Mean, mean};

@@ -308,15 +308,19 @@ pub fn rsqrt(p: &Rsqrt, x: i32) -> i32 {
     clamp(scaled.wrapping_add(p.output_zero_point), [-128, 127])
 }
 
-/// `1 / sqrt(x)` as a Q31 multiplier and a shift that is not positive, by five steps of Newton's method from 1.
+/// `1 / sqrt(x)` as a Q31 multiplier and a shift that is not positive, by five steps of Newton's method from 1; that of 1
+/// where `x` is not positive.
 ///
-/// Source: TensorFlow Lite `GetInvSqrtQuantizedMultiplierExp`, for `x` below `2^29`.
-fn reciprocal_root(x: i32) -> (i32, i32) {
+/// Source: TensorFlow Lite `GetInvSqrtQuantizedMultiplierExp`.
+pub(crate) fn reciprocal_root(x: i32) -> (i32, i32) {
     const ONE: i32 = 1 << 28;
     const HALF_ROOT_OF_TWO: i32 = 1_518_500_250;
     if x <= 1 {
         return (i32::MAX, 0);
     }
+    // Of two bits more than fit below, the last two do not count.
+    let above = i32::from(x >= 1 << 29);
+    let x = x >> (2 * above);
     // The even left shift that brings the leading bit to place 27 or 28.
     let pairs = (x.leading_zeros().saturating_sub(1) / 2).saturating_sub(1);
     let half = rounding_divide_by_pot(x.wrapping_shl(2 * pairs) >> 1, 1);
@@ -329,7 +333,7 @@ fn reciprocal_root(x: i32) -> (i32, i32) {
         root = saturating_shift_left(next, 3);
     }
     let root = saturating_rounding_doubling_high_mul(root, HALF_ROOT_OF_TWO);
-    let right = 11i32.saturating_sub(pairs as i32);
+    let right = above.saturating_add(11).saturating_sub(pairs as i32);
     if right < 0 { (root.wrapping_shl(right.unsigned_abs()), 0) } else { (root, right.saturating_neg()) }
 }
 

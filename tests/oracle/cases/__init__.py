@@ -34,6 +34,7 @@ for _module in (
     "multipliers",
     "int16",
     "integer",
+    "composed",
     "float",
 ):
     import_module(f"{__name__}.{_module}")

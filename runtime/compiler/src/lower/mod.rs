@@ -158,7 +158,10 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         Op::Logistic => all(|l, n| l.unary_f32(n, F::Logistic), |l, n| l.logistic(n), |l, n| l.logistic_i16(n)),
         Op::Tanh => all(|l, n| l.unary_f32(n, F::Tanh), |l, n| l.tanh(n), |l, n| l.tanh_i16(n)),
         Op::Mean => all(|l, n| l.mean_f32(n), |l, n| l.mean(n), |l, n| l.mean_i16(n)),
-        Op::Div(act) => f32(move |l, n| l.binary_f32(n, act, Operator::DivF32)),
+        Op::Div(act) => both(move |l, n| l.binary_f32(n, act, Operator::DivF32), move |l, n| l.div(n, act)),
+        Op::L2Normalization(act) => {
+            both(|l, n| Err(l.graph.unsupported(n, "float32 for input and output")), move |l, n| l.l2_norm(n, act))
+        }
         Op::Pow => f32(|l, n| l.binary_f32(n, Activation::None, Operator::PowF32)),
         Op::Minimum => both(|l, n| l.binary_f32(n, Activation::None, Operator::MinimumF32), |l, n| l.minimum(n)),
         Op::Maximum => both(|l, n| l.binary_f32(n, Activation::None, Operator::MaximumF32), |l, n| l.maximum(n)),
@@ -169,7 +172,10 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         Op::ReduceMax => any(|l, n| l.reduce_max(n)),
         Op::ReduceMin => any(|l, n| l.reduce_min(n)),
         Op::ArgMinMax { smallest, last } => any(move |l, n| l.arg_min_max(n, smallest, last)),
-        Op::Sum => f32(|l, n| l.sum_f32(n)),
+        // That of codes has been replaced, unless its operands are others.
+        Op::Sum => {
+            both(|l, n| l.sum_f32(n), |l, n| Err(l.graph.unsupported(n, "constant axes and one scale for each tensor")))
+        }
         Op::LandmarksToTransform(ref landmarks) => f32(|l, n| l.landmarks_to_transform_f32(n, landmarks)),
         Op::TransformBilinear => f32(|l, n| l.transform_bilinear_f32(n)),
         Op::MaxPoolIndices(ref window) => f32(|l, n| l.max_pool_indices_f32(n, window)),
@@ -202,20 +208,20 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         }
         Op::StridedSlice(_) | Op::Slice | Op::Split | Op::SplitV | Op::Unpack { .. } => any_type(|l, n| l.slice(n, op)),
         Op::BroadcastArgs | Op::Range | Op::Rank | Op::Shape | Op::Where | Op::ZerosLike => Row::Constant,
-        Op::AddN
-        | Op::Complex(_)
-        | Op::CumSum { .. }
+        Op::Complex(_)
         | Op::FloorDiv
-        | Op::L2Normalization(_)
         | Op::L2Pool2d(_)
         | Op::Logic(_)
         | Op::LogSoftmax
         | Op::ReduceProd
         | Op::Remainder(_)
         | Op::Rfft2d
-        | Op::Select { .. }
-        | Op::SquaredDifference
         | Op::TransformLandmarks => Row::Expanded("float32 for inputs and output"),
+        Op::AddN => Row::ExpandedBoth("float32, or int8 of one scale and zero point for all inputs, of one shape"),
+        Op::CumSum { .. } | Op::SquaredDifference => Row::ExpandedBoth("float32, or int8 with a scale for each tensor"),
+        Op::Select { .. } => Row::ExpandedBoth(
+            "float32, int32, or int8 of one scale and zero point, and truth values that comparisons and logic compute",
+        ),
         Op::SequenceLstm { .. } => Row::ExpandedBoth(
             "float32, or int8 with an int16 cell, tanh, four gates without peepholes, projection and normalization, a cell \
              clip of 0, of at least 10 in float32 and of at least a step of the cell in int8, and at most 1024 steps",

@@ -206,6 +206,9 @@ pub(crate) fn run<O: Ops>(code: OpCode, call: Call<'_>) {
         PowF32 => binary_f32::pow_f32,
         BinaryI32 => integer::binary_i32,
         Cast => integer::cast,
+        RescaleI32 => integer::rescale_i32,
+        Div => mul::div,
+        L2Norm => norm::l2_norm,
     }
 }
 

@@ -19,10 +19,12 @@ mod conv2d;
 mod conv_transpose2d;
 mod copy;
 mod detections;
+mod div;
 mod fully_connected;
 mod fully_connected_block;
 mod gather;
 mod gru;
+mod l2_norm;
 mod landmarks_to_transform;
 mod lookup;
 mod lstm;
@@ -36,6 +38,7 @@ mod positions;
 mod prelu;
 mod quantize;
 mod requantize;
+mod rescale_i32;
 mod resize_bilinear;
 mod resize_nearest;
 mod rope;
@@ -62,11 +65,13 @@ pub use conv_transpose2d::ConvTranspose2dF32;
 pub use conv2d::{Conv2d, Conv2dF32, Conv2dI16, DepthwiseConv2d, DepthwiseConv2dF32, DepthwiseConv2dI16};
 pub use copy::Copy;
 pub use detections::DetectionsF32;
+pub use div::Div;
 pub use fully_connected::{FullyConnected, FullyConnectedF32, FullyConnectedI16};
 pub use fully_connected_block::{BlockType, FullyConnectedBlock, Workspace};
 pub use gather::{GatherBlock, GatherF32};
 pub use gru::GruF32;
 pub use info::{Fused, Input, OpInfo, Role, Spec};
+pub use l2_norm::L2Norm;
 pub use landmarks_to_transform::LandmarksToTransformF32;
 pub use lookup::{Function, Lookup};
 pub use lstm::{Lstm, LstmF32};
@@ -80,6 +85,7 @@ pub use positions::Positions;
 pub use prelu::{Prelu, PreluF32};
 pub use quantize::{Dequantize, DequantizeI16, Quantize, QuantizeI16};
 pub use requantize::RequantizeI16;
+pub use rescale_i32::RescaleI32;
 pub use resize_bilinear::{ResizeBilinear, ResizeBilinearF32};
 pub use resize_nearest::ResizeNearest;
 pub use rope::RopeF32;
@@ -846,7 +852,13 @@ operators! {
     /// A function of two I32 tensors, broadcast. Inputs: a, b.
     BinaryI32(BinaryI32) = 77, "BinaryI32";
     /// Numbers as those of another type. Input: any type.
-    Cast(Cast) = 78, "Cast";
+    Cast(Cast) = 87, "Cast";
+    /// Codes as multiples of a finer step in I32, and back. Input: I8 or I32.
+    RescaleI32(RescaleI32) = 88, "RescaleI32";
+    /// Quotient of two tensors, broadcast. Inputs: a, b.
+    Div(Div) = 89, "Div";
+    /// Rows of the last dimension divided by their length. Input: int8.
+    L2Norm(L2Norm) = 90, "L2Norm";
 }
 
 impl Operator {

@@ -2,9 +2,9 @@
 
 use super::{ALL, BYTES, Builder, DefaultDims, F32, I8, I16, I32, Proposal, small};
 use tealight_format::ops::{
-    ActivationRangeI16, AddSub, AddSubI16, BinaryF32, BinaryI32, Cast, Dequantize, DequantizeI16, Function,
-    IntegerFunction, Lookup, Mul, MulI16, Prelu, PreluF32, Quantize, QuantizeI16, RequantizeI16, SigmoidI16, UnaryF32,
-    UnaryFunction,
+    ActivationRange, ActivationRangeI16, AddSub, AddSubI16, BinaryF32, BinaryI32, Cast, Dequantize, DequantizeI16, Div,
+    Function, IntegerFunction, L2Norm, Lookup, Mul, MulI16, Prelu, PreluF32, Quantize, QuantizeI16, RequantizeI16,
+    RescaleI32, SigmoidI16, UnaryF32, UnaryFunction,
 };
 use tealight_format::{DType, OpCode, Operator, Shape};
 
@@ -12,7 +12,7 @@ impl Builder<'_, '_> {
     /// A binary operator with broadcasting.
     pub(super) fn binary(&mut self, code: OpCode, defaults: &DefaultDims) -> Proposal {
         let kinds = match code {
-            OpCode::Add | OpCode::Sub | OpCode::Mul => I8,
+            OpCode::Add | OpCode::Sub | OpCode::Mul | OpCode::Div => I8,
             OpCode::AddI16 | OpCode::SubI16 | OpCode::MulI16 => I16,
             OpCode::BinaryI32 => I32,
             _ => F32,
@@ -36,6 +36,10 @@ impl Builder<'_, '_> {
         let f32_attrs = BinaryF32 { activation: self.f32_activation() };
         let operator = if code == OpCode::Mul {
             Operator::Mul(Mul { output: self.multiplier(), activation })
+        } else if code == OpCode::Div {
+            let mut output = self.multiplier();
+            output.shift = output.shift.min(Div::MAX_SHIFT);
+            Operator::Div(Div { output, activation })
         } else if kinds == I16 {
             let (mut a, mut b, mut output) = (self.multiplier(), self.multiplier(), self.multiplier());
             let activation = self.activation_i16();
@@ -169,6 +173,22 @@ impl Builder<'_, '_> {
         let dtype = self.choose.pick(ALL);
         let dtype = if dtype == from && !self.choose.one_in(8) { ALL[usize::from(from == ALL[0])] } else { dtype };
         Proposal::new(Operator::Cast(Cast), vec![Some(x)], dtype, self.get(x).shape.dims().to_vec())
+    }
+
+    /// Between codes and int32.
+    pub(super) fn rescale_i32(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(&[DType::I8, DType::I32], small, &defaults.dims);
+        let to_i8 = self.get(x).dtype == DType::I32 && self.choose.one_in(2);
+        let activation = if to_i8 { self.activation() } else { ActivationRange::FULL };
+        let attrs = RescaleI32 { left_shift: self.choose.between(0, 30), factor: self.multiplier(), activation };
+        let dtype = if to_i8 { DType::I8 } else { DType::I32 };
+        Proposal::new(Operator::RescaleI32(attrs), vec![Some(x)], dtype, self.get(x).shape.dims().to_vec())
+    }
+
+    /// Rows divided by their length.
+    pub(super) fn l2_norm(&mut self, defaults: &DefaultDims) -> Proposal {
+        let x = self.operand(I8, small, &defaults.dims);
+        Proposal::new(Operator::L2Norm(L2Norm), vec![Some(x)], DType::I8, self.get(x).shape.dims().to_vec())
     }
 
     /// From 8 bits to f32.

@@ -451,6 +451,7 @@ impl Builder<'_, '_> {
             | OpCode::MaximumF32
             | OpCode::PowF32
             | OpCode::BinaryI32
+            | OpCode::Div
             | OpCode::AddI16
             | OpCode::SubI16
             | OpCode::MulI16 => self.binary(code, &defaults),
@@ -489,6 +490,8 @@ impl Builder<'_, '_> {
             OpCode::Svdf => self.svdf(&defaults),
             OpCode::Copy => self.copy(&defaults),
             OpCode::Cast => self.cast(&defaults),
+            OpCode::RescaleI32 => self.rescale_i32(&defaults),
+            OpCode::L2Norm => self.l2_norm(&defaults),
         };
         let output = if code == OpCode::Copy && self.choose.one_in(3) {
             self.state(dtype, &out)

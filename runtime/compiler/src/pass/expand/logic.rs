@@ -99,6 +99,9 @@ impl Expansion<'_> {
                 if fits && self.graph.tensors[output].dtype == ElementType::I32 {
                     return self.select_integers(node, condition, [a, b], output);
                 }
+                if fits && self.graph.tensors[output].dtype == ElementType::I8 {
+                    return self.select_codes(node, condition, [a, b]);
+                }
                 if !fits || ![a, b, output].into_iter().all(|id| is_f32(&self.graph, id)) {
                     return Ok(false);
                 }
@@ -315,7 +318,7 @@ impl Expansion<'_> {
 
     /// Writes elements of `a` where truth values hold, else of `b`: `b + (a - b) * condition`, all modulo 2^32. Returns
     /// whether both are int32.
-    fn select_integers(
+    pub(super) fn select_integers(
         &mut self,
         node: &Node,
         condition: TensorId,

@@ -2,8 +2,10 @@
 //! Comparisons and logic are in `logic`, what moves elements in `moves`, what takes elements by index in `gather`.
 //!
 //! What quantization makes of them is then what it makes of each. In int8 they would round between the simpler ones, so
-//! networks that are already quantized keep them, for the pass `lower` to refuse.
+//! those of networks that are already quantized are computed by way of int32 (`codes`), or are left for the pass `lower` to
+//! refuse.
 
+mod codes;
 pub(crate) mod detections;
 pub(crate) mod gather;
 mod landmarks;
@@ -39,9 +41,12 @@ pub(crate) fn expand(graph: Graph, limit: &Limit) -> Result<Graph> {
         }
         match node.op {
             NodeOp::Ir(Op::AddN) if expansion.is_f32(&node) => expansion.add_n(&node)?,
+            NodeOp::Ir(Op::AddN) if expansion.add_n_codes(&node)? => {}
             NodeOp::Ir(Op::CumSum { exclusive, reverse }) if expansion.keeps_f32(&node) => {
                 expansion.cum_sum(&node, exclusive, reverse)?;
             }
+            NodeOp::Ir(Op::CumSum { exclusive, reverse }) if expansion.cum_sum_codes(&node, exclusive, reverse)? => {}
+            NodeOp::Ir(Op::Sum) if expansion.sum_codes(&node)? => {}
             NodeOp::Ir(Op::FloorDiv) if expansion.is_f32(&node) => expansion.floor_div(&node)?,
             NodeOp::Ir(Op::Remainder(function)) if expansion.is_f32(&node) => expansion.remainder(&node, function)?,
             NodeOp::Ir(Op::LogSoftmax) if expansion.is_f32(&node) => expansion.log_softmax(&node)?,
@@ -67,6 +72,7 @@ pub(crate) fn expand(graph: Graph, limit: &Limit) -> Result<Graph> {
             NodeOp::Ir(Op::L2Pool2d(window)) if expansion.is_f32(&node) => expansion.l2_pool(&node, window)?,
             NodeOp::Ir(Op::ReduceProd) if expansion.keeps_f32(&node) => expansion.product(&node)?,
             NodeOp::Ir(Op::SquaredDifference) if expansion.is_f32(&node) => expansion.squared_difference(&node)?,
+            NodeOp::Ir(Op::SquaredDifference) if expansion.squared_difference_codes(&node)? => {}
             NodeOp::Ir(Op::L2Normalization(activation)) if expansion.is_f32(&node) => {
                 expansion.l2_normalization(&node, activation)?;
             }
@@ -196,7 +202,8 @@ impl Expansion<'_> {
         self.limit.make(bytes, || format!("{} as sums", self.graph.site(node)))?;
         let size = &self.graph.tensors[id].shape;
         let Some(rest) = size[axis].checked_sub(distance).filter(|&rest| rest > 0) else {
-            let zero = self.constant("cumsum.zero", ElementType::F32, 0f32.to_le_bytes())?;
+            // The bytes of 0 are the same in float32.
+            let zero = self.constant("cumsum.zero", self.graph.tensors[id].dtype, [0; 4])?;
             return Ok(self.apply(node, Op::Mul(Activation::None), &[id, zero], id));
         };
         let rank = size.len();

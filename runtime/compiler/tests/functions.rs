@@ -77,15 +77,23 @@ fn error(net: &Net) -> String {
 }
 
 #[test]
-fn int8_operators_that_would_round_twice_are_refused() {
-    for (operator, name) in [(106, "ADD_N"), (99, "SQUARED_DIFFERENCE")] {
+fn int8_operators_of_other_scales_than_the_kernels_take_are_refused() {
+    let error = |operator: i32, inputs: &[f32], output: (f32, i64)| {
         let mut net = Net::default();
-        let inputs = [0, 1].map(|_| net.input(I8, &[1, 4], q(0.5, 0)));
-        let y = net.output(I8, &[1, 4], q(0.5, 0));
+        let inputs: Vec<i32> = inputs.iter().map(|&scale| net.input(I8, &[1, 4], q(scale, 0))).collect();
+        let y = net.output(I8, &[1, 4], q(output.0, output.1));
         net.op(operator, &inputs, &[y], None);
-        let error = error(&net);
-        assert!(error.contains(name) && error.contains("accepted: float32"), "{error}");
-    }
+        error(&net)
+    };
+    let sum = error(106, &[0.5, 0.25], (0.5, 0));
+    assert!(sum.contains("ADD_N") && sum.contains("int8 of one scale and zero point for all inputs"), "{sum}");
+    let length = error(11, &[0.5], (0.5, 0));
+    assert!(length.contains("L2_NORMALIZATION") && length.contains("scale 1/128 and zero point 0"), "{length}");
+    let quotient = error(42, &[1e9, 1e-5], (1.0, 0));
+    assert!(quotient.contains("DIV") && quotient.contains("its scales"), "{quotient}");
+    let difference = error(99, &[0.5, 0.25], (1e-30, 0));
+    assert!(difference.contains("SQUARED_DIFFERENCE"), "{difference}");
+    assert!(error(50, &[0.5], (1.0 / 16.0, 127)).contains("LOG_SOFTMAX"));
 }
 
 #[test]

@@ -55,8 +55,9 @@ impl OpSet {
         Self::of(OpCode::ALL).with_blocks(BlockType::ALL).with_f16().with_i8_weights().with_i4_weights().with_groups();
 
     /// The operators of int8 networks: none computes in f32 but the conversions at a network's ends. None runs in a
-    /// group: see [`with_groups`](Self::with_groups). BatchMatMul, Lstm, Div, L2Norm and those on int32, which few
-    /// networks have, are not in it, so that programs for the others do not link them.
+    /// group: see [`with_groups`](Self::with_groups). BatchMatMul, Lstm, Div, L2Norm, those on int32 and those that make
+    /// features of sound (Signal and a name), which few networks have, are not in it, so that programs for the others do
+    /// not link them.
     pub const INT8: Self = Self::of(&[
         OpCode::Conv2d,
         OpCode::DepthwiseConv2d,
@@ -365,6 +366,7 @@ mod tests {
         let moving = ["Pad", "Concat", "StridedSlice", "Transpose", "ResizeNearest", "Copy"];
         for &code in OpCode::ALL {
             let other = ["F32", "Block", "Positions", "I16"].iter().any(|end| code.name().ends_with(end))
+                || code.name().starts_with("Signal")
                 || seldom.contains(&code.name());
             assert_eq!(OpSet::INT8.has(code), !other, "{}", code.name());
             let of_int16 = code.name().ends_with("I16") || moving.contains(&code.name());

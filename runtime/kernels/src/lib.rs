@@ -1,5 +1,6 @@
 //! The kernels of the Tealight inference runtime: functions over slices, for int8 networks here, for
-//! networks with int16 activations in [`int16`], for f32 networks in [`float`], and for block-quantized matrices in [`block`].
+//! networks with int16 activations in [`int16`], for f32 networks in [`float`], for block-quantized matrices in
+//! [`block`], and for features of sound in [`signal`].
 //!
 //! A kernel takes a parameter struct, a range of output rows, whole inputs, and an output slice that
 //! holds exactly those rows. The bytes do not depend on how the rows are sliced, so a session can stop
@@ -137,6 +138,7 @@ mod quantize;
 mod resize_bilinear;
 mod resize_nearest;
 pub mod selftest;
+pub mod signal;
 mod softmax;
 mod strided_slice;
 mod svdf;

@@ -208,4 +208,26 @@ proptest! {
         quantize_i8(input, &scales, &mut [0; 5]);
         dequantize_i8(input, &[-128, 127], &mut scales.clone());
     }
+
+    #[test]
+    fn kernels_of_sound_return(
+        x in proptest::collection::vec(any::<i16>(), 0..99), numbers in proptest::collection::vec(any::<u32>(), 0..20),
+        pairs in proptest::collection::vec(any::<[i16; 2]>(), 0..99), words in proptest::array::uniform8(any::<u32>()),
+        clamped in any::<bool>(), rows in 0usize..5, size in 0usize..99, len in 0usize..99,
+    ) {
+        use signal::*;
+        let mut out = (vec![0i16; len], vec![0u32; len], vec![[0i16; 2]; len], numbers.clone());
+        let [a, b, c, d, left, right, scale, at] = words;
+        window(left, 1..rows, &x, &x, &mut out.0);
+        auto_scale(&x, &mut out.0);
+        rfft(1..rows, size, &x, &pairs, &mut out.2);
+        energy(rows..size, &pairs, &mut out.1);
+        filter_bank(left, &numbers, &pairs, &pairs, &mut out.1);
+        let p = NoiseEstimate { weights: [[a, b], [c, d]], smoothing_bits: left, bits: right, clamped };
+        noise_estimate(&p, &numbers, &mut out.3, &mut out.1);
+        let p = SpectralSubtraction { remaining: at, smoothing_bits: left, bits: right };
+        spectral_subtraction(&p, &numbers, &numbers, &mut out.1);
+        pcan(left, &numbers, &numbers, &x, &mut out.1);
+        log(left, scale, &numbers, &x, &mut out.0);
+    }
 }

@@ -61,6 +61,7 @@ mod conv2d;
 mod conv_transpose2d;
 mod copy;
 mod detections;
+mod filter_bank;
 mod fully_connected;
 mod fully_connected_block;
 mod gather;
@@ -82,6 +83,7 @@ mod resize_bilinear;
 mod resize_nearest;
 mod rope;
 mod sigmoid;
+mod signal;
 mod softmax;
 mod strided_slice;
 mod svdf;
@@ -205,6 +207,15 @@ pub(crate) fn run<O: Ops>(code: OpCode, call: Call<'_>) {
         MaxUnpool2dF32 => unpool2d::max_unpool2d_f32,
         PowF32 => binary_f32::pow_f32,
         BinaryI32 => integer::binary_i32,
+        SignalWindow => signal::window,
+        SignalFftAutoScale => signal::fft_auto_scale,
+        SignalRfft => signal::rfft,
+        SignalEnergy => signal::energy,
+        SignalFilterBank => filter_bank::filter_bank,
+        SignalNoiseEstimate => filter_bank::noise_estimate,
+        SignalSpectralSubtraction => filter_bank::spectral_subtraction,
+        SignalPcan => filter_bank::pcan,
+        SignalLog => filter_bank::log,
         Cast => integer::cast,
         RescaleI32 => integer::rescale_i32,
         Div => mul::div,

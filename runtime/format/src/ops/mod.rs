@@ -20,6 +20,7 @@ mod conv_transpose2d;
 mod copy;
 mod detections;
 mod div;
+mod filter_bank;
 mod fully_connected;
 mod fully_connected_block;
 mod gather;
@@ -43,6 +44,7 @@ mod resize_bilinear;
 mod resize_nearest;
 mod rope;
 mod sigmoid;
+mod signal;
 mod softmax;
 mod strided_slice;
 mod svdf;
@@ -66,6 +68,7 @@ pub use conv2d::{Conv2d, Conv2dF32, Conv2dI16, DepthwiseConv2d, DepthwiseConv2dF
 pub use copy::Copy;
 pub use detections::DetectionsF32;
 pub use div::Div;
+pub use filter_bank::{SignalFilterBank, SignalLog, SignalNoiseEstimate, SignalPcan, SignalSpectralSubtraction};
 pub use fully_connected::{FullyConnected, FullyConnectedF32, FullyConnectedI16};
 pub use fully_connected_block::{BlockType, FullyConnectedBlock, Workspace};
 pub use gather::{GatherBlock, GatherF32};
@@ -90,6 +93,7 @@ pub use resize_bilinear::{ResizeBilinear, ResizeBilinearF32};
 pub use resize_nearest::ResizeNearest;
 pub use rope::RopeF32;
 pub use sigmoid::SigmoidI16;
+pub use signal::{SignalEnergy, SignalFftAutoScale, SignalRfft, SignalWindow};
 pub use softmax::{Softmax, SoftmaxF32, SoftmaxI16};
 pub use strided_slice::StridedSlice;
 pub use svdf::Svdf;
@@ -851,6 +855,25 @@ operators! {
     PowF32(BinaryF32) = 76, "PowF32";
     /// A function of two I32 tensors, broadcast. Inputs: a, b.
     BinaryI32(BinaryI32) = 77, "BinaryI32";
+    /// Samples times a window. Inputs: samples I16 `[.., n]`, window I16 `[n]`.
+    SignalWindow(SignalWindow) = 78, "SignalWindow";
+    /// Samples shifted as far as the largest of them allows, or the bits of that shift. Input: samples I16.
+    SignalFftAutoScale(SignalFftAutoScale) = 79, "SignalFftAutoScale";
+    /// Fourier transform of real samples in fixed point. Inputs: samples I16 `[.., n]`, twiddles I16.
+    SignalRfft(SignalRfft) = 80, "SignalRfft";
+    /// Squared magnitudes of complex numbers. Input: I16 `[2 * n]`.
+    SignalEnergy(SignalEnergy) = 81, "SignalEnergy";
+    /// Square roots of the sums of a filter bank. Inputs: energies I32, weights I16 `[w, 2]`, bands I16 `[c + 1, 2]`,
+    /// bits of the samples' shift.
+    SignalFilterBank(SignalFilterBank) = 82, "SignalFilterBank";
+    /// Running average of each channel, which estimates its noise. Inputs: channels I32, state I32.
+    SignalNoiseEstimate(SignalNoiseEstimate) = 83, "SignalNoiseEstimate";
+    /// Channels less the estimate of their noise. Inputs: channels I32, estimates I32.
+    SignalSpectralSubtraction(SignalSpectralSubtraction) = 84, "SignalSpectralSubtraction";
+    /// Channels normalized by a power of their noise. Inputs: channels I32, estimates I32, gains I16 `[125]`.
+    SignalPcan(SignalPcan) = 85, "SignalPcan";
+    /// Natural logarithm of each channel. Inputs: channels I32, table I16 `[129]`.
+    SignalLog(SignalLog) = 86, "SignalLog";
     /// Numbers as those of another type. Input: any type.
     Cast(Cast) = 87, "Cast";
     /// Codes as multiples of a finer step in I32, and back. Input: I8 or I32.

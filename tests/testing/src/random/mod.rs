@@ -15,6 +15,7 @@ mod movement;
 mod product;
 mod recurrent;
 mod reduction;
+mod signal;
 mod transformer;
 
 pub use choices::Choices;
@@ -480,6 +481,14 @@ impl Builder<'_, '_> {
             OpCode::LandmarksToTransformF32 => self.landmarks_to_transform(),
             OpCode::MaxPoolIndices2dF32 => self.max_pool_indices(&defaults),
             OpCode::MaxUnpool2dF32 => self.max_unpool(&defaults),
+            OpCode::SignalWindow | OpCode::SignalFftAutoScale | OpCode::SignalRfft | OpCode::SignalEnergy => {
+                self.spectrum(code, &defaults)
+            }
+            OpCode::SignalFilterBank => self.filter_bank(),
+            OpCode::SignalNoiseEstimate
+            | OpCode::SignalSpectralSubtraction
+            | OpCode::SignalPcan
+            | OpCode::SignalLog => self.signal_channels(code, &defaults),
             OpCode::Concat => self.concat(&defaults),
             OpCode::StridedSlice => self.strided_slice(&defaults),
             OpCode::Transpose => self.transpose(&defaults),

@@ -13,6 +13,8 @@ from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as sch
 TYPES = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
     np.dtype(np.int32): schema.TensorType.INT32,
+    np.dtype(np.uint32): schema.TensorType.UINT32,
+    np.dtype(np.uint64): schema.TensorType.UINT64,
     np.dtype(np.int64): schema.TensorType.INT64,
     np.dtype(np.int16): schema.TensorType.INT16,
     np.dtype(np.uint8): schema.TensorType.UINT8,

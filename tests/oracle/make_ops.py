@@ -23,6 +23,7 @@ OUT = ROOT / "golden" / "ops"
 NUMPY = {
     schema.TensorType.FLOAT32: np.float32,
     schema.TensorType.INT32: np.int32,
+    schema.TensorType.UINT32: np.uint32,
     schema.TensorType.INT16: np.int16,
     schema.TensorType.UINT8: np.uint8,
     schema.TensorType.INT8: np.int8,
@@ -48,8 +49,8 @@ def too_flat(y):
 
 
 def stored(x):
-    """Truth values are bytes of 0 and 1 in a compiled model."""
-    return x.astype(np.uint8) if x.dtype == np.bool_ else x
+    """Truth values are bytes of 0 and 1 in a compiled model, and unsigned numbers of 32 bits are stored as int32."""
+    return x.astype(np.uint8) if x.dtype == np.bool_ else x.view(np.int32) if x.dtype == np.uint32 else x
 
 
 def run(name, case: Case, rng):

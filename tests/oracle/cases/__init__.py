@@ -35,6 +35,7 @@ for _module in (
     "int16",
     "integer",
     "composed",
+    "signal",
     "float",
 ):
     import_module(f"{__name__}.{_module}")

@@ -223,6 +223,8 @@ impl fmt::Display for ElementType {
             Self::Bool => "bool",
             Self::Resource => "resource",
             Self::Other(5) => "string",
+            Self::Other(12) => "uint64",
+            Self::Other(15) => "uint32",
             Self::I4 => "int4",
             Self::Other(code) => return write!(f, "type {code}"),
         })

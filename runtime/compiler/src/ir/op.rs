@@ -1,5 +1,6 @@
 //! The neutral operators of a graph, with their attributes.
 
+use tealight_format::Operator;
 use tealight_format::ops::{DetectionsF32, LandmarksToTransformF32, UnaryFunction};
 
 /// How a window's border is treated.
@@ -292,6 +293,8 @@ pub enum Op {
         time_major: bool,
     },
     Shape,
+    /// One of TensorFlow Lite Micro's signal operators, as the model file has it but for its tables.
+    Signal(Operator),
     Slice,
     Softmax {
         beta: f32,
@@ -458,6 +461,7 @@ impl Op {
             Self::Select { .. } => "Select",
             Self::SequenceLstm { .. } => "SequenceLstm",
             Self::Shape => "Shape",
+            Self::Signal(operator) => operator.code().name(),
             Self::Slice => "Slice",
             Self::Softmax { .. } => "Softmax",
             Self::SpaceToBatch => "SpaceToBatch",

@@ -26,6 +26,7 @@ mod prelu;
 mod reduce;
 mod resize;
 mod scale;
+mod signal;
 mod softmax;
 mod svdf;
 mod top_k;
@@ -190,6 +191,7 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         Op::BatchToSpace => any_type(|l, n| l.batch_to_space(n)),
         Op::SpaceToDepth { block } => any_type(move |l, n| l.space_to_depth(n, block)),
         Op::ConvTranspose2d(ref window) => any(|l, n| l.conv_transpose2d(n, window)),
+        Op::Signal(operator) => any_type(move |l, n| l.signal(n, operator)),
         Op::Svdf { rank, .. } => int8(move |l, n| l.svdf(n, rank)),
         Op::Cast => any_type(|l, n| l.cast(n)),
         Op::Quantize => any_type(|l, n| l.quantize(n)),

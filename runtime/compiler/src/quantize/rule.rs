@@ -138,6 +138,7 @@ impl Int8 {
             | T::Rfft2d
             | T::Select { .. }
             | T::Shape
+            | T::Signal(_)
             | T::Tile
             | T::AssignVariable
             | T::CallOnce { .. }

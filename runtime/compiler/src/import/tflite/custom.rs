@@ -1,4 +1,5 @@
-//! Operators that are custom ones in a file, by the name that it calls them: those of MediaPipe's networks and of detectors.
+//! Operators that are custom ones in a file, by the name that it calls them: those of MediaPipe's networks and of
+//! detectors. Those that make features of sound have a file of their own, `signal.rs`.
 //!
 //! Their options are bytes in a form that each defines itself.
 
@@ -35,7 +36,13 @@ pub(super) fn row(name: &str) -> Option<&'static Row> {
 /// The names of all rows.
 #[cfg(test)]
 pub(super) fn names() -> String {
-    OPERATORS.iter().map(|row| row.name).collect::<Vec<_>>().join(", ")
+    names_of(OPERATORS)
+}
+
+/// The names of these rows.
+#[cfg(test)]
+pub(super) fn names_of(rows: &[Row]) -> String {
+    rows.iter().map(|row| row.name).collect::<Vec<_>>().join(", ")
 }
 
 /// Word `i` of the options.
@@ -202,7 +209,7 @@ fn transform_landmarks(graph: &mut Graph, node: &mut Node, _: &[u8]) -> Result<(
 const MAX_MAP: usize = 1 << 14;
 
 /// Returns options that are a map.
-fn map_of<'a>(graph: &Graph, node: &Node, options: &'a [u8]) -> Result<Map<'a>> {
+pub(super) fn map_of<'a>(graph: &Graph, node: &Node, options: &'a [u8]) -> Result<Map<'a>> {
     let map = Map::read(options).filter(|_| options.len() <= MAX_MAP);
     map.ok_or_else(|| options_missing(graph, node))
 }

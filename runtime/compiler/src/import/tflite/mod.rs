@@ -8,6 +8,7 @@ mod interface;
 mod operators;
 mod reader;
 mod schema;
+mod signal;
 mod signature;
 mod sparse;
 mod uint8;

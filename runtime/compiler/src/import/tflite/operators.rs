@@ -518,6 +518,7 @@ mod tests {
             ("int8", names(|op| matches!(row(op), Row::Int8(_)))),
             ("float32", names(|op| matches!(row(op), Row::F32(_) | Row::Expanded(_)))),
             ("float32, custom", super::super::custom::names()),
+            ("int16, custom", super::super::signal::names()),
             ("conditions that are known", names(|op| matches!(row(op), Row::Branch))),
             ("variables", names(|op| matches!(row(op), Row::Variable))),
             ("int32", names(|op| integer_function(op).is_some() || matches!(op, Op::Compare(_) | Op::Select { .. }))),

@@ -2,7 +2,7 @@
 
 use super::fault::{MAX_NAME, corrupt, truncated};
 use super::sparse::densify;
-use super::{custom, hybrid, interface, operators, schema, signature};
+use super::{custom, hybrid, interface, operators, schema, signal, signature};
 use crate::diag::{CompileError, Findings, Result, Site};
 use crate::import::given::Given;
 use crate::ir::Op;
@@ -150,13 +150,14 @@ fn import_graph(
             }
             node.op = NodeOp::Ir(op);
         } else if code_of(code) == CUSTOM
-            && let Some(row) = code.custom_code().and_then(custom::row)
+            && let Some(row) = code.custom_code().and_then(|name| custom::row(name).or_else(|| signal::row(name)))
         {
             (row.build)(&mut graph, &mut node, operator.custom_options())?;
         }
         graph.operators.push(code_name(code));
         graph.nodes.push(node);
     }
+    signal::store_as_int32(&mut graph);
     empty_constants(&mut graph);
     narrow_indices(&mut graph, HashSet::new());
     check(&graph)?;

@@ -3,8 +3,8 @@
 
 use tealight_format::ops::{
     ActivationRange, AttentionF32, BlockType, Concat, Conv2d, Conv2dF32, ConvTranspose2dF32, Copy, DepthwiseConv2d,
-    FullyConnected, FullyConnectedBlock, Function, Lookup, Mul, Multiplier, Softmax, Svdf, Transpose, UnaryF32,
-    UnaryFunction,
+    FullyConnected, FullyConnectedBlock, Function, Lookup, Mul, Multiplier, SignalFilterBank, SignalRfft, Softmax,
+    Svdf, Transpose, UnaryF32, UnaryFunction,
 };
 use tealight_format::{DType, Operator, Place, Value, align16};
 use tealight_testing::build::{Parts, value};
@@ -120,6 +120,7 @@ pub(super) fn extremes() -> Vec<Extreme> {
     all.extend(windows());
     all.extend(products());
     all.extend(small());
+    all.extend(sound());
     all
 }
 
@@ -311,4 +312,36 @@ fn small() -> Vec<Extreme> {
     }
     all.push(Extreme { name: "100 copies".into(), parts, input: vec![1] });
     all
+}
+
+/// Square roots of the largest sums, and the shortest transforms.
+fn sound() -> Vec<Extreme> {
+    let bank = vec![
+        input(DType::I32, &[1], vec![255; 4]),
+        // All weights are -1, and all bands the first energy.
+        constant(DType::I16, &[9, 2], vec![255; 36]),
+        constant(DType::I16, &[9, 2], [0, 0, 1, 0].repeat(9)),
+        input(DType::I32, &[1], vec![0; 4]),
+    ];
+    let bank_of = Operator::SignalFilterBank(SignalFilterBank);
+    let lines = vec![input(DType::I16, &[50, 4], vec![99; 400]), constant(DType::I16, &[3, 2], vec![99; 12])];
+    let transform = Operator::SignalRfft(SignalRfft { length: 4 });
+    vec![
+        one("SignalFilterBank of large sums", bank_of, bank, (DType::I32, &[8]), false),
+        one("SignalRfft of four samples", transform, lines, (DType::I16, &[50, 6]), false),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::extremes;
+    use tealight_format::Model;
+
+    #[test]
+    fn every_extreme_is_a_valid_model() {
+        for extreme in extremes() {
+            let file = extreme.parts.file();
+            assert!(Model::parse(&file).is_ok(), "{}: {:?}", extreme.name, Model::parse(&file).err());
+        }
+    }
 }

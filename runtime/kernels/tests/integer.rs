@@ -106,7 +106,7 @@ fn codes_are_rescaled_to_integers_and_back() {
 #[test]
 fn quotients_are_those_of_the_real_numbers() {
     for_seeds(100, |rng| {
-        let real = (1 + rng.int(0, 3000)) as f64 / 100.0;
+        let real = f64::from(1 + rng.int(0, 3000)) / 100.0;
         let (multiplier, shift) = quantize_multiplier(real);
         let (a, b) = (rng.bytes(60), rng.bytes(60));
         let p = Div {

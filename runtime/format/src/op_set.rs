@@ -55,7 +55,7 @@ impl OpSet {
         Self::of(OpCode::ALL).with_blocks(BlockType::ALL).with_f16().with_i8_weights().with_i4_weights().with_groups();
 
     /// The operators of int8 networks: none computes in f32 but the conversions at a network's ends. None runs in a
-    /// group: see [`with_groups`](Self::with_groups). BatchMatMul, Lstm, Div, L2Norm, those on int32 and those that make
+    /// group: see [`with_groups`](Self::with_groups). BatchMatMul, Lstm, Div, L2Norm, LogSoftmax, those on int32 and those that make
     /// features of sound (Signal and a name), which few networks have, are not in it, so that programs for the others do
     /// not link them.
     pub const INT8: Self = Self::of(&[
@@ -362,7 +362,7 @@ mod tests {
 
     #[test]
     fn an_operator_is_one_of_int8_networks_or_named_after_int16_f32_or_blocks() {
-        let seldom = ["BatchMatMul", "Lstm", "BinaryI32", "Cast", "RescaleI32", "Div", "L2Norm"];
+        let seldom = ["BatchMatMul", "Lstm", "BinaryI32", "Cast", "RescaleI32", "Div", "L2Norm", "LogSoftmax"];
         let moving = ["Pad", "Concat", "StridedSlice", "Transpose", "ResizeNearest", "Copy"];
         for &code in OpCode::ALL {
             let other = ["F32", "Block", "Positions", "I16"].iter().any(|end| code.name().ends_with(end))

@@ -1,12 +1,13 @@
-//! Fixed-point `exp`, reciprocal, logistic and tanh on 32-bit integers.
+//! Fixed-point `exp`, `ln`, reciprocal, logistic and tanh on 32-bit integers.
 //!
 //! A number with `I` integer bits is an `i32` counted in units of `2^(I - 31)` ("Q`I`"): Q0 covers
 //! `[-1, 1)`, Q4 covers `[-16, 16)`. A product of Q`a` and Q`b` is Q`a+b` and is one rounded high
 //! multiply. One is not representable in Q0; the nearest value, `i32::MAX`, is used for it.
 //!
-//! `exp` splits its argument into a multiple of 1/4 (a product of constants, one per set bit) and a
+//! `ln` takes the power of two out, and a rational function of the rest around 2^(-1/4). `exp` splits its argument into a multiple of 1/4 (a product of constants, one per set bit) and a
 //! remainder in `[-1/4, 0)` (four Taylor terms around -1/8). Reciprocals take three Newton-Raphson steps.
-//! Source: gemmlowp's `fixedpoint.h`, the functions of the same names.
+//! Source: gemmlowp's `fixedpoint.h`, the functions of the same names; of `log`, TensorFlow Lite's
+//! `log_x_for_x_greater_than_or_equal_to_1_impl`.
 
 use crate::quant::{rounding_divide_by_pot, saturating_rounding_doubling_high_mul};
 
@@ -129,6 +130,38 @@ pub fn reciprocal(x: i32, integer_bits: i32) -> (i32, i32) {
     (scale, integer_bits - headroom_plus_one as i32)
 }
 
+/// `ln(x)` of a positive `x` with `integer_bits` integer bits; the result is Q5.
+#[must_use]
+pub fn log(x: i32, integer_bits: i32) -> i32 {
+    const LN_2: i32 = 1_488_522_236;
+    const ROOT_OF_HALF: i32 = 1_518_500_250;
+    const FOURTH_ROOT_OF_HALF: i32 = 1_805_811_301;
+    // Of the numerator, and of the denominator: of its square, its constant, and its first power.
+    const NUMERATOR: i32 = 117_049_297;
+    const SQUARE: i32 = 127_690_142;
+    const CONSTANT: i32 = 1_057_819_769;
+    const FIRST: i32 = 638_450_708;
+    // Powers of two are Q6: a quarter of one.
+    const QUARTER: i32 = 1 << 23;
+    let power = |headroom: i32| saturating_shift_left(integer_bits.saturating_sub(headroom), 25);
+    // x is 2^a times one number from 1/2 to 1, and 2^b times another from √2/2 to √2: the smaller one counts.
+    let a = x.leading_zeros() as i32;
+    let of_a = mul(saturating_shift_left(x, a.saturating_sub(1).cast_unsigned()), ROOT_OF_HALF);
+    let of_a = saturating_shift_left(of_a, 1);
+    let b = (mul(x, ROOT_OF_HALF).leading_zeros() as i32).saturating_sub(1);
+    let of_b = saturating_shift_left(x, b.cast_unsigned());
+    let rest = of_a.min(of_b);
+    let power = power(a).saturating_add(QUARTER).max(power(b).saturating_sub(QUARTER));
+    let p = rounding_half_sum(rest, FOURTH_ROOT_OF_HALF);
+    let q = rest.wrapping_sub(FOURTH_ROOT_OF_HALF).wrapping_mul(2);
+    let square = mul(q, q);
+    let numerator = mul(q, rest).wrapping_add(mul(mul(q, square), NUMERATOR));
+    let denominator = CONSTANT.wrapping_add(q).wrapping_add(mul(SQUARE, square));
+    let denominator = mul(p, denominator).wrapping_add(mul(FIRST, q));
+    let quotient = mul(rounding_divide_by_pot(numerator, 6), one_over_one_plus_x_for_x_in_0_1(denominator));
+    saturating_shift_left(mul(power, LN_2).wrapping_add(quotient), 1)
+}
+
 /// `(a + b) / 2`, halves away from zero.
 fn rounding_half_sum(a: i32, b: i32) -> i32 {
     let sum = i64::from(a) + i64::from(b);
@@ -200,6 +233,15 @@ mod tests {
     }
 
     #[test]
+    fn logarithms_are_near_their_definition() {
+        for x in steps(1 << 19, i64::from(i32::MAX)) {
+            let (result, real) = (from_q(log(x, 12), 5), from_q(x, 12).ln());
+            assert!((result - real).abs() < 1e-6, "ln({}) = {result}, not {real}", from_q(x, 12));
+        }
+        assert!(from_q(log(1 << 19, 12), 5).abs() < 1e-7);
+    }
+
+    #[test]
     fn a_half_sum_rounds_halves_away_from_zero() {
         assert_eq!(rounding_half_sum(1, 2), 2);
         assert_eq!(rounding_half_sum(-1, -2), -2);
@@ -211,7 +253,7 @@ mod tests {
     #[test]
     fn no_argument_is_out_of_bounds() {
         for x in [i32::MIN, -1, 0, 1, i32::MAX] {
-            let _ = (exp_on_negative_values::<5>(x), logistic::<4>(x), tanh(x), reciprocal(x, 12));
+            let _ = (exp_on_negative_values::<5>(x), logistic::<4>(x), tanh(x), reciprocal(x, 12), log(x, 12));
             let _ = one_minus_x_over_one_plus_x_for_x_in_0_1(x);
         }
     }

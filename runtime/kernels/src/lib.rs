@@ -14,7 +14,7 @@
 //! |---|---|---|
 //! | [`conv2d()`], [`conv2d_int4_in`], [`depthwise_conv2d()`], [`depthwise_conv2d_int4`], [`avg_pool2d`], [`max_pool2d`], [`resize_bilinear()`], [`resize_nearest()`] | `N * OH` | `OW * C` elements |
 //! | [`fully_connected()`], [`fully_connected_int4`] | batches × neurons | one element |
-//! | [`softmax()`], [`l2_norm()`] | all dimensions but the last | `depth` elements |
+//! | [`softmax()`], [`log_softmax()`], [`l2_norm()`] | all dimensions but the last | `depth` elements |
 //! | [`top_k_values`], [`top_k_indices`] | all dimensions but the last | what is found in the last |
 //! | [`add()`], [`sub`], [`mul()`], [`div()`], [`prelu()`], [`binary_i32`] | see [`Broadcast::row_len`] | |
 //! | [`pad()`], [`strided_slice()`], [`transpose()`] | all dimensions but the last | the last dimension |
@@ -120,6 +120,7 @@ mod int4;
 mod integer;
 mod l2_norm;
 mod lines;
+mod log_softmax;
 mod lookup;
 mod lstm;
 mod matrix;
@@ -165,6 +166,7 @@ pub use integer::{
     CastTo, IntegerFunction, Rescale, apply as apply_i32, binary_i32, cast, narrow_i32, rescale_i32, widen_i32,
 };
 pub use l2_norm::{L2Norm, l2_norm};
+pub use log_softmax::log_softmax;
 pub use lookup::lookup;
 pub use lstm::{Lstm, LstmWeights, lstm};
 pub use mean::{Mean, mean};

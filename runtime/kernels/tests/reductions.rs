@@ -6,8 +6,8 @@ mod common;
 use common::{by_rows, flat, for_seeds, indices, scaled};
 use tealight_kernels::quant::quantize_multiplier;
 use tealight_kernels::{
-    ActivationRange, ArgMinMax, Mean, Multiplier, Softmax, TopK, arg_min_max, float, mean, softmax, top_k_indices,
-    top_k_values,
+    ActivationRange, ArgMinMax, Mean, Multiplier, Softmax, TopK, arg_min_max, float, log_softmax, mean, softmax,
+    top_k_indices, top_k_values,
 };
 
 #[test]
@@ -78,6 +78,27 @@ fn a_softmax_is_within_one_of_the_exact_value() {
             let sum: f64 = terms.iter().sum();
             for (term, &output) in terms.iter().zip(output) {
                 let real = (term / sum * 256.0 - 128.0).min(127.0);
+                assert!((f64::from(output) - real).abs() <= 1.0, "{output}, not {real}: {p:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn logarithms_of_a_softmax_are_within_one_of_the_exact_values() {
+    for_seeds(300, |rng| {
+        let (rows, depth) = (rng.size(1, 5), rng.size(1, 40));
+        let scale = rng.from(1, 500) as f64 / 1000.0;
+        let p = softmax_of(depth, scale);
+        let (multiplier, shift) =
+            quantize_multiplier(f64::from(1u32 << (31 - p.input_left_shift)) / f64::from(p.input_multiplier));
+        let input = rng.bytes(rows * depth);
+        let reverse = Multiplier::new(multiplier, shift);
+        let output = by_rows(rng, rows, depth, |rows, out| log_softmax(&p, reverse, rows, &input, out));
+        for (input, output) in input.chunks(depth).zip(output.chunks(depth)) {
+            let sum: f64 = input.iter().map(|&x| (f64::from(x) * scale).exp()).sum();
+            for (&x, &output) in input.iter().zip(output) {
+                let real = ((f64::from(x) * scale - sum.ln()) * 16.0 + 127.0).clamp(-128.0, 127.0);
                 assert!((f64::from(output) - real).abs() <= 1.0, "{output}, not {real}: {p:?}");
             }
         }

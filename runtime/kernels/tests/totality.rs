@@ -120,6 +120,7 @@ proptest! {
         mean(&p, 1..rows, &x, out);
         let p = Softmax { depth, input_multiplier: multiplier, input_left_shift: shift, diff_min };
         softmax(&p, 1..rows, &x, out);
+        log_softmax(&p, output, 1..rows, &x, out);
         let p = ArgMinMax { len: depth, inner: len, smallest: shift < 0, last: multiplier < 0 };
         arg_min_max(&p, 1..rows, &x, &mut vec![0; len]);
         let p = TopK { depth, count: rows, smallest: shift < 0 };

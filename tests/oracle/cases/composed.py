@@ -89,6 +89,27 @@ def l2_normalization():
 
 
 @operator
+def log_softmax():
+    def case(shape, low=0.002, high=0.2, spread=128):
+        def make(rng):
+            model = Model()
+            g = model.main
+            q = Q(scale(rng, low, high), zero_point(rng))
+            g.op("LOG_SOFTMAX", [g.input(shape, q)], [g.output(shape, Q(16 / 256, 127))])
+            x = rng.integers(-spread, spread, shape).astype(np.int8)
+            return Case(model, words(input=shape, q=q), inputs=[[x]])
+
+        return make
+
+    yield case((1, 10))
+    yield case((3, 5, 12))
+    yield case((2, 300), high=0.02)
+    yield case((4, 7), low=0.5, high=2.0)
+    yield case((4, 7), low=0.0005, high=0.001)
+    yield case((2, 4000), high=0.01, spread=20)
+
+
+@operator
 def add_n():
     def case(shape, count):
         def make(rng):

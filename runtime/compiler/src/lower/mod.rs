@@ -160,6 +160,9 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         Op::Tanh => all(|l, n| l.unary_f32(n, F::Tanh), |l, n| l.tanh(n), |l, n| l.tanh_i16(n)),
         Op::Mean => all(|l, n| l.mean_f32(n), |l, n| l.mean(n), |l, n| l.mean_i16(n)),
         Op::Div(act) => both(move |l, n| l.binary_f32(n, act, Operator::DivF32), move |l, n| l.div(n, act)),
+        Op::LogSoftmax => {
+            both(|l, n| Err(l.graph.unsupported(n, "float32 for input and output")), |l, n| l.log_softmax(n))
+        }
         Op::L2Normalization(act) => {
             both(|l, n| Err(l.graph.unsupported(n, "float32 for input and output")), move |l, n| l.l2_norm(n, act))
         }
@@ -214,7 +217,6 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         | Op::FloorDiv
         | Op::L2Pool2d(_)
         | Op::Logic(_)
-        | Op::LogSoftmax
         | Op::ReduceProd
         | Op::Remainder(_)
         | Op::Rfft2d

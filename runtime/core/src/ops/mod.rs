@@ -220,6 +220,7 @@ pub(crate) fn run<O: Ops>(code: OpCode, call: Call<'_>) {
         RescaleI32 => integer::rescale_i32,
         Div => mul::div,
         L2Norm => norm::l2_norm,
+        LogSoftmax => softmax::log_softmax,
     }
 }
 

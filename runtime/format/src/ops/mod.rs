@@ -27,6 +27,7 @@ mod gather;
 mod gru;
 mod l2_norm;
 mod landmarks_to_transform;
+mod log_softmax;
 mod lookup;
 mod lstm;
 mod mean;
@@ -76,6 +77,7 @@ pub use gru::GruF32;
 pub use info::{Fused, Input, OpInfo, Role, Spec};
 pub use l2_norm::L2Norm;
 pub use landmarks_to_transform::LandmarksToTransformF32;
+pub use log_softmax::LogSoftmax;
 pub use lookup::{Function, Lookup};
 pub use lstm::{Lstm, LstmF32};
 pub use mean::{Mean, MeanF32, MeanI16};
@@ -882,6 +884,8 @@ operators! {
     Div(Div) = 89, "Div";
     /// Rows of the last dimension divided by their length. Input: int8.
     L2Norm(L2Norm) = 90, "L2Norm";
+    /// Logarithm of Softmax over the last dimension. Input: int8.
+    LogSoftmax(LogSoftmax) = 91, "LogSoftmax";
 }
 
 impl Operator {

@@ -465,7 +465,7 @@ impl Builder<'_, '_> {
             OpCode::RopeF32 => self.rope(),
             OpCode::AttentionF32 => self.attention(),
             OpCode::GatherF32 | OpCode::GatherBlock => self.gather(code, &defaults),
-            OpCode::Softmax => self.softmax(&defaults),
+            OpCode::Softmax | OpCode::LogSoftmax => self.softmax(code, &defaults),
             OpCode::Lookup => self.lookup(&defaults),
             OpCode::Pad => self.pad(&defaults),
             OpCode::SoftmaxI16 => self.softmax_i16(&defaults),

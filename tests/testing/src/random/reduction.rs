@@ -2,14 +2,14 @@
 
 use super::{Builder, DefaultDims, F32, I8, I16, Proposal, small};
 use tealight_format::ops::{
-    ArgMinMax, ArgMinMaxF32, DetectionsF32, LandmarksToTransformF32, LayerNormF32, Mean, MeanF32, MeanI16, RmsNormF32,
-    Softmax, SoftmaxF32, SoftmaxI16, TopK, TopKF32,
+    ArgMinMax, ArgMinMaxF32, DetectionsF32, LandmarksToTransformF32, LayerNormF32, LogSoftmax, Mean, MeanF32, MeanI16,
+    RmsNormF32, Softmax, SoftmaxF32, SoftmaxI16, TopK, TopKF32,
 };
 use tealight_format::{DType, OpCode, Operator};
 
 impl Builder<'_, '_> {
-    /// An int8 softmax.
-    pub(super) fn softmax(&mut self, defaults: &DefaultDims) -> Proposal {
+    /// An int8 softmax, or its logarithm.
+    pub(super) fn softmax(&mut self, code: OpCode, defaults: &DefaultDims) -> Proposal {
         // A row whose sum of exponentials wraps, now and then.
         let dims = if self.choose.one_in(8) { vec![9000] } else { defaults.dims.clone() };
         let x = self.operand(I8, |v| v.len < 20_000, &dims);
@@ -18,7 +18,14 @@ impl Builder<'_, '_> {
             input_left_shift: self.choose.between(0, 31),
             diff_min: -self.choose.between(0, 255),
         };
-        Proposal::new(Operator::Softmax(attrs), vec![Some(x)], DType::I8, self.get(x).shape.dims().to_vec())
+        let operator = if code == OpCode::LogSoftmax {
+            let mut reverse = self.multiplier();
+            reverse.shift = reverse.shift.min(0);
+            Operator::LogSoftmax(LogSoftmax { input: attrs, reverse })
+        } else {
+            Operator::Softmax(attrs)
+        };
+        Proposal::new(operator, vec![Some(x)], DType::I8, self.get(x).shape.dims().to_vec())
     }
 
     /// An int16 softmax, with any tables.

@@ -39,7 +39,7 @@ use crate::limit::Limit;
 pub(crate) use integer::integer_function;
 use std::collections::HashMap;
 use std::rc::Rc;
-use tealight_format::ops::DepthwiseConv2dF32;
+use tealight_format::ops::{DepthwiseConv2dF32, PowF32};
 use tealight_format::{Kind, MAX_INPUTS, Operands, Operator, Place, Quantization, Shape, Value, Work};
 
 /// What [`lower`] accepts, for errors.
@@ -166,7 +166,7 @@ pub(crate) fn row(op: &Op) -> Row<'_> {
         Op::L2Normalization(act) => {
             both(|l, n| Err(l.graph.unsupported(n, "float32 for input and output")), move |l, n| l.l2_norm(n, act))
         }
-        Op::Pow => f32(|l, n| l.binary_f32(n, Activation::None, Operator::PowF32)),
+        Op::Pow => f32(|l, n| l.binary_f32(n, Activation::None, |attrs| Operator::PowF32(PowF32(attrs)))),
         Op::Minimum => both(|l, n| l.binary_f32(n, Activation::None, Operator::MinimumF32), |l, n| l.minimum(n)),
         Op::Maximum => both(|l, n| l.binary_f32(n, Activation::None, Operator::MaximumF32), |l, n| l.maximum(n)),
         Op::Elu => both(|l, n| l.unary_f32(n, F::Elu(1.0)), |l, n| l.function(n, F::Elu(1.0))),

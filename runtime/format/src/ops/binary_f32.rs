@@ -1,4 +1,4 @@
-//! Elementwise operators on two f32 tensors: sum, difference, product, quotient, minimum and maximum.
+//! Elementwise operators on two f32 tensors: sum, difference, product, quotient, minimum, maximum and power.
 
 use super::mul::{broadcast_work, check_shapes};
 use super::{
@@ -40,11 +40,47 @@ impl BinaryF32 {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        self.check_of(operands, 6)
+    }
+
+    /// Checks the operands. An element costs `each`.
+    const fn check_of(&self, operands: &Operands, each: u64) -> Result<Work, OpFault> {
         tri!(operands.count_is(Self::INPUTS.len()));
         tri!(operands.typed(0, DType::F32));
         tri!(operands.typed(1, DType::F32));
         tri!(operands.f32_output());
         tri!(check_shapes(operands));
-        broadcast_work(operands, 6)
+        broadcast_work(operands, each)
+    }
+}
+
+/// Attributes of PowF32: those of [`BinaryF32`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PowF32(pub BinaryF32);
+
+impl OpInfo for PowF32 {
+    const INPUTS: &'static [Input] = BinaryF32::INPUTS;
+    const FUSED: Fused = BinaryF32::FUSED;
+    const PREPARES: bool = false;
+    const SPEC: Spec = Spec { cost: "2 + B + 64 an element", ..BinaryF32::SPEC };
+}
+
+without_blocks!(PowF32);
+
+impl PowF32 {
+    pub(super) const fn row_access(&self, input: &Value, operands: &Operands, k: usize) -> Option<RowAccess> {
+        self.0.row_access(input, operands, k)
+    }
+
+    pub(super) const fn parse<const CHECK: bool>(attrs: &Attrs) -> Result<Self, OpFault> {
+        Ok(Self(tri!(BinaryF32::parse::<CHECK>(attrs))))
+    }
+
+    pub(super) const fn emit(&self) -> Attrs {
+        self.0.emit()
+    }
+
+    pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
+        self.0.check_of(operands, 64)
     }
 }

@@ -26,7 +26,7 @@ impl OpInfo for FullyConnected {
         inputs: "q, length a multiple of I; weights I8 or I4 `[O, I]`; channels I32 `[O, 3]`",
         attributes: "zero point of the weights; act",
         rows: "length / I · O",
-        cost: "30 + I, with weights I4 80 + 2·I; with a zero point of the weights 30 + I more",
+        cost: "30 + I, with weights I4 80 + 2·I; with a zero point of the weights 60 + I more",
     };
 }
 
@@ -57,9 +57,9 @@ impl FullyConnected {
         // A zero point of the weights needs the sum of the activations.
         let each = match (self.weights_zero_point, weights.dtype) {
             (0, DType::I4) => [80, 2],
-            (_, DType::I4) => [110, 3],
+            (_, DType::I4) => [140, 3],
             (0, _) => [30, 1],
-            _ => [60, 2],
+            _ => [90, 2],
         };
         product_work(&input, &output, units, depth, each)
     }
@@ -128,7 +128,7 @@ impl OpInfo for FullyConnectedF32 {
         inputs: "f, elements a multiple of I; weights F32 `[O, I]`; bias as 20",
         attributes: "range",
         rows: "elements / I · O",
-        cost: "35 + I·f",
+        cost: "35 + I·f, and 10 more for fewer than 4 outputs",
     };
 }
 
@@ -153,7 +153,9 @@ impl FullyConnectedF32 {
         let (units, depth) = (weights.shape.dim(0), weights.shape.dim(1));
         ensure!(units > 0 && depth > 0, OpFault::Shape { operand: 1 });
         tri!(operands.f32_channels(2, &weights, units));
-        product_work(&input, &output, units, depth, [35, weight_cost(weights.dtype)])
+        // Few outputs share what each row of the input takes by itself.
+        let fixed = if units < 4 { 45 } else { 35 };
+        product_work(&input, &output, units, depth, [fixed, weight_cost(weights.dtype)])
     }
 }
 

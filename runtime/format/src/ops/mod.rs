@@ -60,7 +60,7 @@ pub use add::{AddSub, AddSubI16};
 pub use arg_min_max::{ArgMinMax, ArgMinMaxF32};
 pub use attention::AttentionF32;
 pub use batch_matmul::{BatchMatMul, BatchMatMulF32};
-pub use binary_f32::BinaryF32;
+pub use binary_f32::{BinaryF32, PowF32};
 pub use binary_i32::{BinaryI32, IntegerFunction};
 pub use cast::Cast;
 pub use concat::Concat;
@@ -854,7 +854,7 @@ operators! {
     /// Maxima at their places in an image of zeros, in f32. Inputs: maxima NHWC, places.
     MaxUnpool2dF32(MaxUnpool2dF32) = 75, "MaxUnpool2dF32";
     /// The first f32 tensor to the power of the second, broadcast. Inputs: a, b.
-    PowF32(BinaryF32) = 76, "PowF32";
+    PowF32(PowF32) = 76, "PowF32";
     /// A function of two I32 tensors, broadcast. Inputs: a, b.
     BinaryI32(BinaryI32) = 77, "BinaryI32";
     /// Samples times a window. Inputs: samples I16 `[.., n]`, window I16 `[n]`.

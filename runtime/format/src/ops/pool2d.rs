@@ -67,7 +67,7 @@ impl Pool2d {
         let input = tri!(operands.quantized(0));
         let output = tri!(operands.quantized_output());
         ensure!(taps(&input, self.window) <= MAX_AVERAGED as u64, OpFault::Attribute { index: 0 });
-        pool_work(&input, &output, self.window, self.stride, self.pad)
+        pool_work(&input, &output, self.window, self.stride, self.pad, 3)
     }
 }
 
@@ -103,7 +103,7 @@ impl OpInfo for Pool2dI16 {
         inputs: "h NHWC",
         attributes: "window h, w; stride h, w; pad top, left; act16",
         rows: "N·OH",
-        cost: "as AvgPool2d",
+        cost: "as AvgPool2d, with 6·C for each tap",
     };
 }
 
@@ -140,7 +140,7 @@ impl Pool2dI16 {
         let input = tri!(operands.quantized_as(0, DType::I16));
         let output = tri!(operands.quantized_output_as(DType::I16));
         ensure!(taps(&input, self.window) <= MAX_AVERAGED_I16 as u64, OpFault::Attribute { index: 0 });
-        pool_work(&input, &output, self.window, self.stride, self.pad)
+        pool_work(&input, &output, self.window, self.stride, self.pad, 6)
     }
 }
 
@@ -201,17 +201,19 @@ impl Pool2dF32 {
         tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.typed(0, DType::F32));
         let output = tri!(operands.f32_output());
-        pool_work(&input, &output, self.window, self.stride, self.pad)
+        pool_work(&input, &output, self.window, self.stride, self.pad, 3)
     }
 }
 
-/// Checks that the windows fit on the input and that the number of channels is the same, and returns the work.
+/// Checks that the windows fit on the input and that the number of channels is the same, and returns the work; an element of
+/// a tap costs `tap`.
 pub(super) const fn pool_work(
     input: &Value,
     output: &Value,
     window: [i32; 2],
     stride: [i32; 2],
     pad: [i32; 2],
+    tap: u64,
 ) -> Result<Work, OpFault> {
     let (i, o) = (&input.shape, &output.shape);
     ensure!(i.rank() == 4, OpFault::Shape { operand: 0 });
@@ -223,7 +225,7 @@ pub(super) const fn pool_work(
     // Only taps inside the input are counted.
     let taps = product(&[minimum(w[0] as u32, i.dim(1)), minimum(w[1] as u32, i.dim(2))]);
     let (width, channels) = (o.dim(2) as u64, o.dim(3) as u64);
-    let pixel = sum(&[35, product(&[8, channels]), product(&[taps, 12 + 3 * channels])]);
+    let pixel = sum(&[35, product(&[8, channels]), product(&[taps, 12 + tap * channels])]);
     Work::split(output, 2, sum(&[ROW, product(&[width, pixel])]), 0)
 }
 

@@ -76,7 +76,7 @@ impl MaxPoolIndices2dF32 {
         tri!(operands.count_is(Self::INPUTS.len()));
         let (input, output) = (tri!(operands.typed(0, DType::F32)), tri!(operands.f32_output()));
         let MaxWindow2d { window, stride, pad } = self.0;
-        let pool = tri!(pool_work(&input, &output, window, stride, pad));
+        let pool = tri!(pool_work(&input, &output, window, stride, pad, 3));
         Work::split(&output, 2, product(&[2, pool.row_cost as u64]), 0)
     }
 }

@@ -3,8 +3,8 @@
 use super::{ALL, BYTES, Builder, DefaultDims, F32, I8, I16, I32, Proposal, small};
 use tealight_format::ops::{
     ActivationRange, ActivationRangeI16, AddSub, AddSubI16, BinaryF32, BinaryI32, Cast, Dequantize, DequantizeI16, Div,
-    Function, IntegerFunction, L2Norm, Lookup, Mul, MulI16, Prelu, PreluF32, Quantize, QuantizeI16, RequantizeI16,
-    RescaleI32, SigmoidI16, UnaryF32, UnaryFunction,
+    Function, IntegerFunction, L2Norm, Lookup, Mul, MulI16, PowF32, Prelu, PreluF32, Quantize, QuantizeI16,
+    RequantizeI16, RescaleI32, SigmoidI16, UnaryF32, UnaryFunction,
 };
 use tealight_format::{DType, OpCode, Operator, Shape};
 
@@ -60,7 +60,7 @@ impl Builder<'_, '_> {
                 OpCode::DivF32 => Operator::DivF32(f32_attrs),
                 OpCode::MinimumF32 => Operator::MinimumF32(f32_attrs),
                 OpCode::MaximumF32 => Operator::MaximumF32(f32_attrs),
-                OpCode::PowF32 => Operator::PowF32(f32_attrs),
+                OpCode::PowF32 => Operator::PowF32(PowF32(f32_attrs)),
                 _ => Operator::MulF32(f32_attrs),
             }
         } else {

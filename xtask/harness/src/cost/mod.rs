@@ -231,7 +231,8 @@ fn judge(jobs: &[Job]) -> Result<Vec<Worth>> {
         let model = Model::parse(&job.file).map_err(|error| anyhow::anyhow!("{}: {error}", job.name))?;
         for poll in &job.polls {
             let cost = cost_between(&model, poll.from, poll.to);
-            let at = format!("{}, operator {}, row {}", job.name, poll.from.op, poll.from.row);
+            let name = model.op(poll.from.op).operator.code().name();
+            let at = format!("{}, operator {} ({name}), row {}", job.name, poll.from.op, poll.from.row);
             let allowed = if poll.budget == LAYER { cost } else { poll.budget.max(model.longest_row()) };
             if cost > allowed {
                 bail!("{at}: a poll with the budget {} did work of {cost}", poll.budget);

@@ -26,8 +26,7 @@ pub fn binary_i32(
 }
 
 /// Computes one element.
-#[must_use]
-pub fn apply(function: IntegerFunction, a: i32, b: i32) -> i32 {
+fn apply(function: IntegerFunction, a: i32, b: i32) -> i32 {
     use IntegerFunction as F;
     match function {
         F::Add => a.wrapping_add(b),

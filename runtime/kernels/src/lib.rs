@@ -162,9 +162,7 @@ pub use depthwise_conv2d::{DepthwiseConv2d, depthwise_conv2d, depthwise_conv2d_i
 pub use div::{Div, div};
 pub use fully_connected::{FullyConnected, fully_connected, fully_connected_in};
 pub use int4::{Int4, conv2d_int4_in, depthwise_conv2d_int4, fully_connected_int4};
-pub use integer::{
-    CastTo, IntegerFunction, Rescale, apply as apply_i32, binary_i32, cast, narrow_i32, rescale_i32, widen_i32,
-};
+pub use integer::{CastTo, IntegerFunction, Rescale, binary_i32, cast, narrow_i32, rescale_i32, widen_i32};
 pub use l2_norm::{L2Norm, l2_norm};
 pub use log_softmax::log_softmax;
 pub use lookup::lookup;

@@ -25,8 +25,7 @@ pub(crate) fn integer_function(op: &Op) -> Option<IntegerFunction> {
 }
 
 impl Lowering<'_> {
-    /// Returns whether the node computes in int32: its first input that is no constant is of that type, or int64 that
-    /// became it.
+    /// Returns whether the node computes in int32: all its outputs are of that type, and an input is.
     pub(super) fn of_i32(&self, node: &Node) -> bool {
         let is_i32 = |&id: &TensorId| self.tensor(id).dtype == ElementType::I32;
         node.outputs.iter().all(is_i32) && node.inputs.iter().flatten().any(is_i32)

@@ -137,7 +137,8 @@ const fn in_step(input: &Value, operands: &Operands, k: usize, count: usize) -> 
     if k < count { overlap::in_step(input, output, elementwise_outer(&output.shape)) } else { None }
 }
 
-/// Attributes of SignalSpectralSubtraction: channels less the estimate of their noise, but at least a part of them.
+/// Attributes of SignalSpectralSubtraction: channels minus the estimate of their noise; a part of each channel is the
+/// minimum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignalSpectralSubtraction {
     /// The part of a signal that remains: an unsigned number of [`bits`](Self::bits) fractional bits.

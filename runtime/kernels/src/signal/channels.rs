@@ -51,7 +51,7 @@ pub fn noise_estimate(p: &NoiseEstimate, input: &[u32], state: &mut [u32], outpu
 /// Parameters of [`spectral_subtraction`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpectralSubtraction {
-    /// The part of a signal that remains at least.
+    /// The minimum of the output, as a part of the signal.
     pub remaining: u32,
     /// The fractional bits of an estimate.
     pub smoothing_bits: u32,

@@ -39,8 +39,8 @@ impl Expansion<'_> {
         self.nodes.push(Node { op, inputs: vec![Some(from)], outputs: vec![to], origin: node.origin });
     }
 
-    /// Adds an int32 tensor like `id`.
-    fn integers_like(&mut self, id: TensorId) -> TensorId {
+    /// Adds an int32 tensor of the shape of `id`.
+    pub(super) fn integers_like(&mut self, id: TensorId) -> TensorId {
         let Tensor { name, shape, .. } = &self.graph.tensors[id];
         let tensor = Tensor::computed(name.clone(), ElementType::I32, shape.clone());
         self.graph.add(tensor)

@@ -280,23 +280,6 @@ impl Expansion<'_> {
         }
     }
 
-    /// Adds a function of two int32 tensors, and returns its output, of the shape of `like`.
-    fn integers(
-        &mut self,
-        node: &Node,
-        function: IntegerFunction,
-        operands: [TensorId; 2],
-        like: TensorId,
-    ) -> TensorId {
-        let Tensor { name, shape, .. } = &self.graph.tensors[like];
-        let result = Tensor::computed(name.clone(), ElementType::I32, shape.clone());
-        let result = self.graph.add(result);
-        let op = NodeOp::Kernel(Operator::BinaryI32(BinaryI32 { function }));
-        let inputs = operands.map(Some).to_vec();
-        self.nodes.push(Node { op, inputs, outputs: vec![result], origin: node.origin });
-        result
-    }
-
     /// Compares int32 tensors.
     fn compare_integers(&mut self, node: &Node, comparison: Comparison, output: TensorId) -> Result<()> {
         use {Comparison as C, IntegerFunction as F};
@@ -310,7 +293,10 @@ impl Expansion<'_> {
             C::Greater => (F::Less, [b, a]),
             C::GreaterEqual => (F::LessEqual, [b, a]),
         };
-        let truths = self.integers(node, function, operands, output);
+        let truths = self.integers_like(output);
+        let op = NodeOp::Kernel(Operator::BinaryI32(BinaryI32 { function }));
+        let inputs = operands.map(Some).to_vec();
+        self.nodes.push(Node { op, inputs, outputs: vec![truths], origin: node.origin });
         self.hold_truths(output);
         self.write(node, Op::Cast, &[truths], output);
         Ok(())
@@ -325,17 +311,12 @@ impl Expansion<'_> {
         [a, b]: [TensorId; 2],
         output: TensorId,
     ) -> Result<bool> {
-        use IntegerFunction as F;
         let (Some(a), Some(b)) = (self.as_i32(a)?, self.as_i32(b)?) else { return Ok(false) };
-        let Tensor { name, shape, .. } = &self.graph.tensors[condition];
-        let taken = Tensor::computed(name.clone(), ElementType::I32, shape.clone());
-        let taken = self.graph.add(taken);
+        let taken = self.integers_like(condition);
         self.write(node, Op::Cast, &[condition], taken);
-        let difference = self.integers(node, F::Sub, [a, b], output);
-        let step = self.integers(node, F::Mul, [difference, taken], output);
-        let sum = NodeOp::Kernel(Operator::BinaryI32(BinaryI32 { function: F::Add }));
-        let inputs = vec![Some(b), Some(step)];
-        self.nodes.push(Node { op: sum, inputs, outputs: vec![output], origin: node.origin });
+        let difference = self.apply(node, Op::Sub(Activation::None), &[a, b], output);
+        let step = self.apply(node, Op::Mul(Activation::None), &[difference, taken], output);
+        self.write(node, Op::Add(Activation::None), &[b, step], output);
         Ok(true)
     }
 

@@ -24,6 +24,10 @@ pub fn app<B: Board, const NEEDED: usize, const GIVEN: usize, O: Ops>(
     embedded: Option<&'static [u8]>,
 ) -> ! {
     start(board);
+    #[cfg(all(feature = "compare-arch", target_os = "none", target_arch = "arm"))]
+    if crate::memory::differ() {
+        end(board, Err(Failure::Memory));
+    }
     #[cfg(feature = "compare-arch")]
     if tealight_kernels::compare_arch(5_000).is_some() {
         end(board, Err(Failure::Arch));

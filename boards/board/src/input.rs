@@ -37,6 +37,8 @@ pub(crate) enum Failure {
     Load(tealight::LoadError),
     #[cfg(feature = "model-slot")]
     Slot(SlotError),
+    #[cfg(all(feature = "compare-arch", target_os = "none", target_arch = "arm"))]
+    Memory,
     #[cfg(feature = "compare-arch")]
     Arch,
     #[cfg(feature = "compare-arch")]
@@ -101,6 +103,8 @@ impl Failure {
             }
             #[cfg(feature = "model-slot")]
             Failure::Slot(_) => emit!("tealight error=model-damaged: the model slot's checksum is another"),
+            #[cfg(all(feature = "compare-arch", target_os = "none", target_arch = "arm"))]
+            Failure::Memory => emit!("tealight error=memory-functions-differ"),
             #[cfg(feature = "compare-arch")]
             Failure::Arch => emit!("tealight error=instruction-set-differs"),
             #[cfg(feature = "compare-arch")]

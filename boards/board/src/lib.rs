@@ -25,6 +25,8 @@ mod interrupts;
 pub mod led;
 pub mod log;
 mod machine;
+#[cfg(all(target_os = "none", target_arch = "arm"))]
+mod memory;
 #[cfg(feature = "measure-polls")]
 mod polls;
 pub mod report;

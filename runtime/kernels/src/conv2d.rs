@@ -248,6 +248,7 @@ impl<'a, S: Share> Layer<'a, S> {
     }
 
     /// The window, clipped to `y` and `x`, of a pixel in the first group.
+    #[inline(never)]
     fn patch(&self, image: usize, y: &Taps, x: &Taps) -> Patch {
         let [_, _, in_width, in_channels] = self.p.input;
         let [_, kernel_width] = self.p.window.kernel;

@@ -76,6 +76,7 @@ pub fn fully_connected_in<P: LinkedPaths>(
             return;
         };
         let offset = match p.weights_zero_point {
+            _ if const { !P::PATHS.weights_zero_point } => 0,
             0 => 0,
             zero_point => zero_point.wrapping_neg().wrapping_mul(sum(input)),
         };

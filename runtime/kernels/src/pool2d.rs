@@ -10,7 +10,7 @@
 
 use core::ops::Range;
 
-use crate::arch::POOLED;
+use crate::arch::{POOLED, rolled};
 use crate::lines::{for_each_line, tail};
 use crate::window::{Axis, Taps, div_rem, pixel_start};
 use tealight_types::{ActivationRange, Window2d};
@@ -136,9 +136,26 @@ fn reduce<R: Reduction, const N: usize>(p: &Pool2d, [y, x]: [&Taps; 2], input: &
         line = tail(line, width * depth);
     }
     let taps = y.len() * x.len();
-    for (output, accumulator) in outputs.iter_mut().zip(accumulators) {
+    if const { N > 4 } {
+        finish::<R>(&accumulators, taps, p.activation, outputs);
+    } else {
+        finish_few::<R>(&accumulators, taps, p.activation, outputs);
+    }
+}
+
+/// The results of the reductions over `taps` taps.
+#[inline]
+fn finish<R: Reduction>(accumulators: &[i32], taps: usize, activation: ActivationRange, outputs: &mut [i8]) {
+    for (output, &accumulator) in outputs.iter_mut().zip(accumulators) {
+        rolled();
         if let Some(value) = R::finish(accumulator, taps) {
-            *output = p.activation.clamp(value);
+            *output = activation.clamp(value);
         }
     }
+}
+
+/// [`finish`] for few outputs, out of line: unrolled for each number of them, it would be half of the operator's code.
+#[inline(never)]
+fn finish_few<R: Reduction>(accumulators: &[i32], taps: usize, activation: ActivationRange, outputs: &mut [i8]) {
+    finish::<R>(accumulators, taps, activation, outputs);
 }

@@ -10,6 +10,7 @@
 
 use core::ops::Range;
 
+use crate::arch::rolled;
 use crate::fixed_point::{exp_on_negative_values, reciprocal};
 use crate::lines::{for_each_line, run};
 use crate::quant::{
@@ -46,8 +47,12 @@ pub fn softmax(p: &Softmax, rows: Range<usize>, input: &[i8], output: &mut [i8])
 }
 
 fn softmax_row(p: &Softmax, input: &[i8], output: &mut [i8]) {
-    let maximum = input.iter().copied().max().unwrap_or(i8::MIN);
+    let maximum = input.iter().fold(i8::MIN, |maximum, &x| {
+        rolled();
+        maximum.max(x)
+    });
     let exp = |x: i8| {
+        rolled();
         let diff = i32::from(x) - i32::from(maximum);
         (diff >= p.diff_min).then(|| {
             exp_on_negative_values::<DIFF_INTEGER_BITS>(multiply_by_multiplier_greater_than_one(

@@ -37,7 +37,7 @@ impl Axis {
     /// The window of output coordinate `output`, clipped to the input.
     ///
     /// Tap `k` lies at `output * stride + k * dilation - pad`.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn clip(self, output: usize) -> Taps {
         let dilation = self.dilation.max(1);
         let origin = output.wrapping_mul(self.stride);

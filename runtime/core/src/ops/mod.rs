@@ -281,6 +281,8 @@ impl<'s> Call<'s> {
     }
 
     /// The (bias, multiplier, shift) table.
+    // Out of line: many operators have one.
+    #[inline(never)]
     fn channels(&self, k: usize) -> &'s [Channel] {
         self.slice(k)
     }
@@ -313,17 +315,10 @@ impl<'s> Call<'s> {
     }
 
     /// How the two inputs of an elementwise operator map to its output.
+    // Out of line: many operators have two inputs.
+    #[inline(never)]
     fn broadcast(&self) -> Broadcast {
         let output = self.target().shape();
-        let strides = |shape: Shape| {
-            let mut step = 1usize;
-            let mut strides = [0; 6];
-            for (stride, &dim) in strides.iter_mut().rev().zip(sizes(shape).iter().rev()) {
-                *stride = if dim == 1 { 0 } else { step };
-                step = step.wrapping_mul(dim);
-            }
-            strides
-        };
         let row_len = output.product(elementwise_outer(&output), output.rank()).unwrap_or(1) as usize;
         Broadcast {
             dims: sizes(output),
@@ -332,6 +327,19 @@ impl<'s> Call<'s> {
             row_len,
         }
     }
+}
+
+/// The elements from one index of each dimension to the next, preceded by 0s to make six; 0 for a single index, which is
+/// repeated.
+#[inline(never)]
+fn strides(shape: Shape) -> [usize; 6] {
+    let mut step = 1usize;
+    let mut strides = [0; 6];
+    for (stride, &dim) in strides.iter_mut().rev().zip(sizes(shape).iter().rev()) {
+        *stride = if dim == 1 { 0 } else { step };
+        step = step.wrapping_mul(dim);
+    }
+    strides
 }
 
 /// The dimensions, preceded by 1s to make six.

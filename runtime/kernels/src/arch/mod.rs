@@ -26,10 +26,12 @@ mod lanes;
 mod riscv_m;
 #[cfg(riscv_v)]
 mod riscv_v;
+mod rolled;
 #[cfg(x86_64_vectors)]
 mod x86_64;
 
 pub(crate) use buffer::Buffer;
+pub(crate) use rolled::rolled;
 
 #[cfg(all(arm_dsp, not(arm_mve)))]
 pub(crate) use arm_dsp::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};

@@ -662,6 +662,7 @@ impl Layer<'_> {
 
     /// Widens a range of the elements of some pixels, group by group. It starts at a multiple of four; its last elements
     /// are also the last of its last group, in which zeros precede them.
+    #[inline(never)]
     fn widen(&self, pixels: Range<usize>, elements: Range<usize>, buffer: &mut Buffer) {
         let Inputs { values, step, line, run, .. } = *self.inputs;
         let words = 2 * pixels.len();

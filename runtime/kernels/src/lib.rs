@@ -13,7 +13,7 @@
 //! | operator | rows | a row |
 //! |---|---|---|
 //! | [`conv2d()`], [`conv2d_int4_in`], [`depthwise_conv2d()`], [`depthwise_conv2d_int4`], [`avg_pool2d`], [`max_pool2d`], [`resize_bilinear()`], [`resize_nearest()`] | `N * OH` | `OW * C` elements |
-//! | [`fully_connected()`], [`fully_connected_int4`] | batches × neurons | one element |
+//! | [`fully_connected()`], [`fully_connected_int4`], [`fully_connected_paired`] | batches × neurons | one element |
 //! | [`softmax()`], [`log_softmax()`], [`l2_norm()`] | all dimensions but the last | `depth` elements |
 //! | [`top_k_values`], [`top_k_indices`] | all dimensions but the last | what is found in the last |
 //! | [`add()`], [`sub`], [`mul()`], [`div()`], [`prelu()`], [`binary_i32`] | see [`Broadcast::row_len`] | |
@@ -128,6 +128,7 @@ mod mean;
 mod mul;
 mod pad;
 mod padded;
+mod paired;
 mod paths;
 mod pool2d;
 #[cfg_attr(any(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, riscv_m, riscv_v, x86_64_vectors), allow(dead_code))]
@@ -170,6 +171,7 @@ pub use lstm::{Lstm, LstmWeights, lstm};
 pub use mean::{Mean, mean};
 pub use mul::{Mul, mul};
 pub use pad::{Pad, pad};
+pub use paired::{can_pair, fully_connected_paired, pair_weights};
 pub use paths::{AllPaths, LinkedPaths, Paths};
 pub use pool2d::{Pool2d, avg_pool2d, max_pool2d};
 pub use prelu::{Prelu, prelu};

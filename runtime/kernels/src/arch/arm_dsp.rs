@@ -26,6 +26,7 @@ macro_rules! core {
 
 mod definition;
 mod lines;
+mod paired;
 mod products;
 mod rows;
 mod sums;
@@ -34,6 +35,7 @@ mod widen;
 
 pub(crate) use crate::portable::{ROWS, SHORTEST_RUN};
 pub(crate) use lines::{depthwise_line, has_depthwise_line};
+pub(crate) use paired::multiply_paired;
 pub(crate) use products::{multiply, multiply_gathered};
 pub(crate) use rows::{has_vector_products, multiply_others, multiply_vector};
 pub(crate) use sums::add_some;

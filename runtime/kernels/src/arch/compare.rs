@@ -7,7 +7,7 @@ use crate::lines::{run, tail};
 use crate::matrix::{Filters, Inputs, Output};
 use crate::portable::{Steps, Window};
 use crate::quant::{Channel, requantize_accumulator};
-use crate::{DepthwiseConv2d, arch, depthwise_conv2d, portable};
+use crate::{DepthwiseConv2d, arch, depthwise_conv2d, paired, portable};
 use tealight_types::{ActivationRange, Multiplier, Window2d};
 
 /// Runs `cases` random cases and returns the number of the first in which the two differ.
@@ -59,6 +59,7 @@ pub fn compare_arch(cases: u32) -> Option<u32> {
             && same_products::<22, SIZE, WEIGHTS, SIZE>(&mut random, longest)
             && same_taps(&mut random)
             && same_rows(&mut random)
+            && same_pairs(&mut random)
             && same_lines::<13, SIZE, 108>(&mut random)
             && same_rows_of_depthwise(&mut random)
             && same_sums(&mut random)
@@ -158,7 +159,7 @@ fn same_products<const ROWS: usize, const VALUES: usize, const WEIGHTS: usize, c
 
 /// Bytes at an address that is a multiple of four.
 #[repr(C, align(4))]
-struct Aligned<const N: usize>([i8; N]);
+struct Aligned<T, const N: usize>([T; N]);
 
 /// Compares the products of one input with several rows with their definition: rows of up to 480 elements, most of which
 /// begin at multiples of four.
@@ -190,6 +191,26 @@ fn same_rows(random: &mut Random) -> bool {
         multiply_by_definition(&filters, &inputs, rows, &mut b);
     }
     a == b && vector == b
+}
+
+/// Compares the products of one input with rows in pairs, of any bytes, with the portable ones: rows of up to 480 elements.
+#[inline(never)]
+fn same_pairs(random: &mut Random) -> bool {
+    let (values, mut weights): ([_; 480], _) = (random.bytes(), Aligned([0u8; 1928]));
+    for byte in &mut weights.0 {
+        *byte = random.byte().cast_unsigned();
+    }
+    let len = 8 * random.below(61);
+    let channels: [Channel; 48] = random.channels();
+    // More fours than are computed together in parts, of short rows.
+    let rows = 4 * random.below(12).min(480usize.checked_div(len).unwrap_or(0));
+    let weights = tail(&weights.0, if random.below(4) == 0 { 1 } else { 4 * random.below(2) });
+    let (channels, input) = (run(&channels, 0, rows), run(&values, 0, len));
+    let output = random.output();
+    let (mut a, mut b) = ([7i8; 48], [7i8; 48]);
+    arch::multiply_paired(weights, channels, input, output, &mut a);
+    paired::multiply_rows(weights, channels, input, output, &mut b);
+    a == b
 }
 
 /// The products of all inputs with all rows.

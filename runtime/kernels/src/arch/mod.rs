@@ -115,10 +115,12 @@ pub(crate) use crate::composed::{gather, has_depthwise_line};
 pub(crate) use crate::composed::{has_vector_products, multiply_gathered, multiply_others, multiply_vector};
 #[cfg(not(any(arm_dsp, arm_mve, arm_neon, riscv_v)))]
 pub(crate) use crate::lines::copy as copy_run;
+#[cfg(not(all(arm_dsp, not(arm_mve))))]
+pub(crate) use crate::paired::multiply_rows as multiply_paired;
 #[cfg(all(arm_dsp, not(arm_mve)))]
 pub(crate) use arm_dsp::{
     add_some, copy_run, depthwise_line, gather, has_depthwise_line, has_vector_products, multiply_gathered,
-    multiply_others, multiply_vector,
+    multiply_others, multiply_paired, multiply_vector,
 };
 
 #[cfg(not(any(arm_neon, x86_64_vectors)))]

@@ -1,5 +1,6 @@
 //! `tealight compile`: compiles a trained network to one file.
 
+use crate::boards;
 use crate::calibration::Calibration;
 use crate::error::{Error, Result};
 use crate::evaluation::{Evaluation, Scores};
@@ -17,7 +18,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tealight_compiler::gguf::{GgufOptions, compile_gguf_with, is_gguf};
 use tealight_compiler::quantize::Activations;
-use tealight_compiler::{CompileError, InPasses, Options, Patch, Reason, Site, WeightType, compile_network};
+use tealight_compiler::{CompileError, InPasses, Options, Patch, Reason, Site, Target, WeightType, compile_network};
 use tealight_format::Model;
 
 /// Compile a trained network into one file
@@ -81,6 +82,13 @@ pub(crate) struct Args {
     /// network without such layers is compiled as with off.
     #[arg(long, value_name = "HOW", default_value = "off", value_parser = parse_patch)]
     patch: Patch,
+    /// The core, or the board, for which weights are laid out: Cortex-M4F, nucleo-f446re
+    ///
+    /// The file runs on every core with the same bits; on others than the target it may take more instructions. Cores
+    /// with a layout of their own are Cortex-M4, M7, M33 and M35P, for the weights of fully connected int8 layers. BOARD is a
+    /// name as `inspect --board` takes it.
+    #[arg(long, value_name = "CORE|BOARD")]
+    target: Option<String>,
     /// How the first input is computed from a sensor's data, kept in the file
     ///
     /// `picture` with any of color=rgb|bgr|grey, fit=stretch|crop, mean=… and std=…: a pixel from 0 to 255 becomes (pixel -
@@ -219,6 +227,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         max_memory: args.max_memory,
         folder: model_file::folder(&args.input),
         patch: args.patch,
+        target: args.target.as_deref().map(target).transpose()?.unwrap_or_default(),
         ..Options::default()
     };
     args.given.set(&mut options)?;
@@ -279,6 +288,26 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     if args.json { screen.json(&report) } else { print(&report, screen) }?;
     let warnings = report.quantization.iter().flat_map(Fidelity::warnings);
     warnings.into_iter().try_for_each(|warning| screen.warn(warning))
+}
+
+/// The target of a core or a board by its name.
+///
+/// # Errors
+/// There is no such core and no such board.
+fn target(name: &str) -> Result<Target> {
+    if let Some(target) = Target::of_core(name) {
+        return Ok(target);
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    let boards = boards::named(&[name.to_string()], &here).map_err(|_| {
+        let cores: Vec<_> = Target::cores().collect();
+        let known = boards::all(&here).map(|boards| boards.into_iter().map(|board| board.id).collect::<Vec<_>>());
+        Error::new(format!("there is no core and no board `{name}`"))
+            .help(format!("give a core ({}) or a board ({})", cores.join(", "), known.unwrap_or_default().join(", ")))
+            .of_usage()
+    })?;
+    // A core that is not known has no layout of its own.
+    Ok(boards.first().and_then(|board| Target::of_core(&board.core)).unwrap_or_default())
 }
 
 /// The result of `--check`; its fields are the keys of `--json`.

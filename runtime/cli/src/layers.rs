@@ -166,7 +166,7 @@ fn function(model: &Model<'_>, op: &Op) -> Option<&'static str> {
         operator => {
             let needs = operator.needs(&model.operands(op));
             let block = operator.block_type().map(BlockType::name);
-            let i4 = needs.has_i4_weights().then_some("int4");
+            let i4 = needs.has_i4_weights().then_some("int4").or(needs.has_paired_weights().then_some("in pairs"));
             block.or(needs.has_f16().then_some("f16")).or(needs.has_i8_weights().then_some("i8")).or(i4)
         }
     }

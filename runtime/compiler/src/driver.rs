@@ -201,7 +201,7 @@ fn compile_as(
     observe(origin, &graph, graph.nodes.len());
     type Pass<'a> = &'a dyn Fn(Graph) -> Result<Graph>;
     let quantized = RefCell::new(Vec::new());
-    let passes: [(&str, Pass<'_>); 14] = [
+    let passes: [(&str, Pass<'_>); 15] = [
         ("variables", &|graph| pass::variables::resolve(graph, &limit)),
         ("fuse_dilation", &|graph| Ok(pass::fuse_dilation::fuse_dilation(graph))),
         ("requantize", &pass::requantize::requantize),
@@ -216,6 +216,10 @@ fn compile_as(
             lower::lower(graph, &limit)
         }),
         ("store", &|graph| store::store(graph, options, &[], &mut quantized.borrow_mut())),
+        ("layout", &|graph| {
+            let works = lower::check(&graph)?;
+            Ok(pass::layout::layout(graph, &works, options.target))
+        }),
         ("fuse_lookup", &|graph| Ok(pass::fuse_lookup::fuse_lookup(graph))),
         ("read_in_place", &|graph| Ok(pass::read_in_place::read_in_place(graph))),
         ("outputs", &|mut graph| {

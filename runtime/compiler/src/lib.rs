@@ -36,6 +36,7 @@
 //! | `elide` | reshapes become views |
 //! | `lower` | neutral operators become the model file's, with their quantized parameters |
 //! | `store` | weights of float layers become f16 or blocks, as the options select |
+//! | `layout` | weights are laid out for the target, if the options name one |
 //! | `fuse_lookup` | tables are composed, or become the activation of the operator before them |
 //! | `read_in_place` | state is read in place when nothing assigns it first |
 //! | `outputs` | every output gets its own memory |
@@ -101,6 +102,7 @@ mod session;
 mod sigmoids;
 mod slice;
 mod store;
+mod target;
 #[cfg(test)]
 mod testing;
 mod vocabulary;
@@ -130,6 +132,7 @@ pub use kind::{FileKind, kind_of, kind_of_folder};
 pub use lower::OPERATORS;
 pub use options::{InputValue, Numbers, Options, Patch};
 pub use output_file::{OutputFile, remove_unfinished, write_file};
+pub use target::Target;
 pub use tealight_format::ops::BlockType;
 pub use vocabulary::{Bpe, Vocabulary};
 pub use weight_type::WeightType;

@@ -1,5 +1,6 @@
 //! Options of a compilation.
 
+use crate::target::Target;
 use crate::vocabulary::Vocabulary;
 use crate::weight_type::WeightType;
 use std::path::PathBuf;
@@ -98,4 +99,6 @@ pub struct Options {
     pub outputs: Vec<String>,
     /// Whether operators may run in groups, a few rows at a time, which takes less memory and a little more time.
     pub patch: Patch,
+    /// The core for which weights are laid out; the file runs on every other with the same bits.
+    pub target: Target,
 }

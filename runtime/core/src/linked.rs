@@ -1,7 +1,7 @@
 //! The kernels that a session links.
 
 use core::marker::PhantomData;
-use tealight_format::{Model, Op, OpSet, OpSetOf, Operator, Shape};
+use tealight_format::{DType, Model, Op, OpSet, OpSetOf, Operator, Shape};
 use tealight_kernels::{DepthwiseConv2d, FullyConnected, LinkedPaths, Paths};
 
 /// A set of kernels as a type: the kernels that a [`Session`](crate::Session) links. It can only run models that need
@@ -56,6 +56,7 @@ pub(crate) const fn paths_of_op(model: &Model<'_>, op: &Op) -> Paths {
             output_zero_point: 0,
             activation: conv.0.activation,
         }),
+        Operator::FullyConnected(_) if weights.dtype.is(DType::U8) => Paths::NONE,
         Operator::FullyConnected(dense) => Paths::of_fully_connected(&FullyConnected {
             in_features: weights.shape.dim(1) as usize,
             out_features: weights.shape.dim(0) as usize,

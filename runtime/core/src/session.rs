@@ -111,6 +111,8 @@ pub enum LoadError {
     MissingI8Weights,
     /// The model has layers with weights stored as int4, which this session does not support.
     MissingI4Weights,
+    /// The model has fully connected layers with weights in pairs, which this session does not support.
+    MissingPairedWeights,
     /// The model has operators that run in groups, which this session does not support.
     MissingGroups,
     /// An inference costs more than the limit allows.
@@ -148,6 +150,9 @@ impl fmt::Display for LoadError {
                 f.write_str("the model has f32 layers with i8 weights, which this program was built without")
             }
             Self::MissingI4Weights => f.write_str("the model has int4 weights, which this program was built without"),
+            Self::MissingPairedWeights => f.write_str(
+                "the model was compiled with --target: it has weights in pairs, which this program was built without",
+            ),
             Self::MissingGroups => f.write_str(
                 "the model was compiled with --patch: it has groups of operators, which this program was built without",
             ),
@@ -258,6 +263,9 @@ impl<'m, O: Ops> Session<'m, O> {
         }
         if missing.has_i4_weights() {
             return Err(LoadError::MissingI4Weights);
+        }
+        if missing.has_paired_weights() {
+            return Err(LoadError::MissingPairedWeights);
         }
         if missing.has_groups() {
             return Err(LoadError::MissingGroups);

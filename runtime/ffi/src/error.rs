@@ -85,7 +85,8 @@ impl TealightError {
             LoadError::MissingBlockType { .. }
             | LoadError::MissingF16
             | LoadError::MissingI8Weights
-            | LoadError::MissingI4Weights => new(TealightStatus::MissingType),
+            | LoadError::MissingI4Weights
+            | LoadError::MissingPairedWeights => new(TealightStatus::MissingType),
             LoadError::MissingGroups => new(TealightStatus::MissingGroups),
             LoadError::CostTooHigh { found, allowed } => new(TealightStatus::CostTooHigh).with(allowed, found),
             LoadError::RowTooLong { found, allowed } => new(TealightStatus::RowTooLong).with(allowed, found),

@@ -15,9 +15,12 @@ const I8_WEIGHTS: u16 = 4;
 /// The flag of layers with weights stored as int4.
 const I4_WEIGHTS: u16 = 8;
 
+/// The flag of fully connected layers with weights in pairs.
+const PAIRED_WEIGHTS: u16 = 16;
+
 /// The set of kernels that a model needs, or that a session supports: operators, types of block-quantized weights,
-/// weights stored as f16, as i8 in f32 layers, and as int4; and whether it runs operators in groups. What is outside a session's
-/// set is not linked.
+/// weights stored as f16, as i8 in f32 layers, as int4, and in pairs; and whether it runs operators in groups. What is
+/// outside a session's set is not linked.
 ///
 /// ```
 /// use tealight_format::ops::BlockType;
@@ -51,8 +54,13 @@ impl OpSet {
     pub const EMPTY: Self = Self { codes: [0; _], blocks: 0, flags: 0 };
 
     /// Every operator, with weights of every type.
-    pub const ALL: Self =
-        Self::of(OpCode::ALL).with_blocks(BlockType::ALL).with_f16().with_i8_weights().with_i4_weights().with_groups();
+    pub const ALL: Self = Self::of(OpCode::ALL)
+        .with_blocks(BlockType::ALL)
+        .with_f16()
+        .with_i8_weights()
+        .with_i4_weights()
+        .with_paired_weights()
+        .with_groups();
 
     /// The operators of int8 networks: none computes in f32 but the conversions at a network's ends. None runs in a
     /// group: see [`with_groups`](Self::with_groups). BatchMatMul, Lstm, Div, L2Norm, LogSoftmax, those on int32 and those that make
@@ -83,7 +91,8 @@ impl OpSet {
         OpCode::ResizeBilinear,
         OpCode::ArgMinMax,
         OpCode::TopK,
-    ]);
+    ])
+    .with_paired_weights();
 
     /// The operators of networks with int16 activations and int8 weights: none computes in f32 but the conversions at a
     /// network's ends. None runs in a group: see [`with_groups`](Self::with_groups).
@@ -177,6 +186,13 @@ impl OpSet {
         self
     }
 
+    /// The same set, and fully connected layers with weights in pairs.
+    #[must_use]
+    pub const fn with_paired_weights(mut self) -> Self {
+        self.flags |= PAIRED_WEIGHTS;
+        self
+    }
+
     /// The same set, and operators that run in [groups](crate::Group).
     #[must_use]
     pub const fn with_groups(mut self) -> Self {
@@ -243,6 +259,11 @@ impl OpSet {
     /// Whether it contains layers with weights stored as int4.
     pub const fn has_i4_weights(&self) -> bool {
         self.flags & I4_WEIGHTS != 0
+    }
+
+    /// Whether it contains fully connected layers with weights in pairs.
+    pub const fn has_paired_weights(&self) -> bool {
+        self.flags & PAIRED_WEIGHTS != 0
     }
 
     /// Whether it contains operators that run in groups.
@@ -376,6 +397,7 @@ mod tests {
             !OpSet::INT8.has_f16()
                 && !OpSet::INT8.has_i8_weights()
                 && !OpSet::INT8.has_i4_weights()
+                && OpSet::INT8.has_paired_weights()
                 && OpSet::INT8.without(OpSet::ALL).is(&OpSet::EMPTY)
         );
     }
@@ -414,6 +436,8 @@ mod tests {
         assert_eq!(bytes[60..], [0, 0, 4, 0]);
         let bytes = PlanHeader { op_set: OpSet::EMPTY.with_i4_weights(), ..COUNTS }.emit();
         assert_eq!(bytes[60..], [0, 0, 8, 0]);
+        let bytes = PlanHeader { op_set: OpSet::EMPTY.with_paired_weights(), ..COUNTS }.emit();
+        assert_eq!(bytes[60..], [0, 0, 16, 0]);
     }
 
     #[test]

@@ -15,11 +15,11 @@
 
 use core::ops::Range;
 
-use crate::arch::multiply_paired;
+use crate::arch::{multiply_paired, rolled};
 use crate::fully_connected::FullyConnected;
 use crate::lines::{run, tail};
 use crate::matrix::Output;
-use crate::quant::Channel;
+use crate::quant::{Channel, requantize_accumulator};
 use crate::window::div_rem;
 
 /// The number of rows, and of inputs, of which the weights lie together.
@@ -88,12 +88,8 @@ pub fn fully_connected_paired(
             multiply_paired(four, run(channels, neuron, whole), input, finish, outputs);
             whole
         } else {
-            let sum = sum_of_row(four, within, input);
-            if let (Some(channel), Some(output)) =
-                (channels.get(neuron..).and_then(<[_]>::first_chunk), output.first_chunk_mut())
-            {
-                let [Channel { bias, .. }] = *channel;
-                finish.store(&[sum.wrapping_add(bias)], channel, output as &mut [i8; 1]);
+            if let (Some(channel), Some(output)) = (channels.get(neuron), output.first_mut()) {
+                *output = output_of_row(four, within, input, channel, finish);
             }
             1
         };
@@ -109,43 +105,30 @@ pub fn fully_connected_paired(
 /// do, and for operands that they do not support.
 #[cfg_attr(all(arm_dsp, not(arm_mve)), inline(never))]
 pub(crate) fn multiply_rows(weights: &[u8], channels: &[Channel], input: &[i8], output: Output, outputs: &mut [i8]) {
-    let fours = weights.chunks_exact((FOUR * input.len()).max(1));
-    let (channels, outputs) = (channels.as_chunks::<FOUR>().0, outputs.as_chunks_mut::<FOUR>().0);
-    for ((four, channels), outputs) in fours.zip(channels).zip(outputs) {
-        let mut sums = [0; FOUR];
-        for (row, (sum, channel)) in sums.iter_mut().zip(channels).enumerate() {
-            *sum = sum_of_row(four, row, input).wrapping_add(channel.bias);
-        }
-        output.store(&sums, channels, outputs);
+    for (row, (channel, to)) in channels.iter().zip(outputs).enumerate() {
+        let four = tail(weights, (row - row % FOUR).wrapping_mul(input.len()));
+        *to = output_of_row(four, row % FOUR, input, channel, output);
     }
+}
+
+/// The output of one of four rows.
+fn output_of_row(four: &[u8], row: usize, input: &[i8], channel: &Channel, output: Output) -> i8 {
+    let sum = sum_of_row(four, row, input).wrapping_add(channel.bias);
+    requantize_accumulator(sum, channel, output.zero_point, output.activation)
 }
 
 /// The sum of the products of an input with one of four rows.
 #[inline(never)]
 pub(crate) fn sum_of_row(four: &[u8], row: usize, input: &[i8]) -> i32 {
-    let mut sum = 0i32;
-    let pair = row / 2 % 2;
-    for (x, bytes) in input.as_chunks::<FOUR>().0.iter().zip(four.as_chunks::<16>().0) {
-        let [a, b, c, d, e, f, g, h] = if pair == 0 { first_half(bytes) } else { second_half(bytes) };
-        // The inputs 0, 2, 1 and 3.
-        let halves = [[a, b], [e, f], [c, d], [g, h]];
-        for (&x, [lower, upper]) in x.iter().zip(halves) {
-            let (lower, upper) = (lower.cast_signed(), upper.cast_signed());
-            let weight = if row % 2 == 0 { i32::from(lower) } else { i32::from(upper) + i32::from(lower < 0) };
-            sum = sum.wrapping_add(i32::from(x) * weight);
-        }
+    let (mut sum, second) = (0i32, row % 2 == 1);
+    for (i, &x) in input.iter().enumerate() {
+        rolled();
+        let Some(&[lower, upper]) = tail(four, place(row / 2 % 2, i)).first_chunk() else { break };
+        let (lower, upper) = (lower.cast_signed(), upper.cast_signed());
+        let weight = if second { i32::from(upper) + i32::from(lower < 0) } else { i32::from(lower) };
+        sum = sum.wrapping_add(i32::from(x) * weight);
     }
-    if row % 2 == 0 { sum } else { sum << 8 >> 8 }
-}
-
-const fn first_half(bytes: &[u8; 16]) -> [u8; 8] {
-    let &[a, b, c, d, e, f, g, h, ..] = bytes;
-    [a, b, c, d, e, f, g, h]
-}
-
-const fn second_half(bytes: &[u8; 16]) -> [u8; 8] {
-    let &[.., a, b, c, d, e, f, g, h] = bytes;
-    [a, b, c, d, e, f, g, h]
+    if second { sum << 8 >> 8 } else { sum }
 }
 
 #[cfg(test)]

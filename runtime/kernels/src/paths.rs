@@ -14,16 +14,20 @@ pub struct Paths {
     /// Conv2d, and FullyConnected with rows for which the instruction set has no product with a single vector: products
     /// with any number of inputs.
     pub tiles: bool,
+    /// FullyConnected: weights whose rows lie one after another, not [in pairs](crate::pair_weights).
+    pub rows: bool,
     /// FullyConnected: weights with a zero point.
     pub weights_zero_point: bool,
 }
 
 impl Paths {
     /// All paths.
-    pub const ALL: Self = Self { large_windows: true, any_depthwise: true, tiles: true, weights_zero_point: true };
+    pub const ALL: Self =
+        Self { large_windows: true, any_depthwise: true, tiles: true, rows: true, weights_zero_point: true };
 
     /// None of them.
-    pub const NONE: Self = Self { large_windows: false, any_depthwise: false, tiles: false, weights_zero_point: false };
+    pub const NONE: Self =
+        Self { large_windows: false, any_depthwise: false, tiles: false, rows: false, weights_zero_point: false };
 
     /// The paths that a Conv2d takes, by the sizes of its kernel and the number of channels that each filter reads.
     pub const fn of_conv2d([height, width]: [usize; 2], inputs: usize) -> Self {
@@ -41,6 +45,7 @@ impl Paths {
     pub const fn of_fully_connected(p: &FullyConnected) -> Self {
         Self {
             tiles: !crate::arch::has_vector_products(p),
+            rows: true,
             weights_zero_point: p.weights_zero_point != 0,
             ..Self::NONE
         }
@@ -53,6 +58,7 @@ impl Paths {
             large_windows: self.large_windows || other.large_windows,
             any_depthwise: self.any_depthwise || other.any_depthwise,
             tiles: self.tiles || other.tiles,
+            rows: self.rows || other.rows,
             weights_zero_point: self.weights_zero_point || other.weights_zero_point,
         }
     }
@@ -62,6 +68,7 @@ impl Paths {
         (!self.large_windows || other.large_windows)
             && (!self.any_depthwise || other.any_depthwise)
             && (!self.tiles || other.tiles)
+            && (!self.rows || other.rows)
             && (!self.weights_zero_point || other.weights_zero_point)
     }
 }

@@ -78,6 +78,9 @@ impl Parts {
             if dtype(1) == Some(DType::I4) {
                 set = set.with_i4_weights();
             }
+            if dtype(1) == Some(DType::U8) && matches!(op.operator, Operator::FullyConnected(_)) {
+                set = set.with_paired_weights();
+            }
         }
         set
     }

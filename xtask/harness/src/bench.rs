@@ -75,8 +75,15 @@ fn by_layer(boards: &[Board], subjects: &[Subject], json: bool) -> Result<()> {
     if let Some(board) = boards.iter().find(|board| board.qemu.is_none()) {
         return Err(Usage(format!("--layers counts on boards that QEMU emulates, which {} is not", board.id)).into());
     }
-    let models: Vec<_> = subjects.iter().filter_map(Measured::first_of).collect();
-    let layers = on_each(boards, |context, board| measure(context, board, &models))?.concat();
+    let layers = on_each(boards, |context, board| {
+        let files = subjects.iter().map(|subject| subject.model_for(context, board)).collect::<Result<Vec<_>>>()?;
+        let models = subjects
+            .iter()
+            .zip(&files)
+            .filter_map(|(subject, file)| Some(Measured { file: &file.bytes, ..Measured::first_of(subject)? }));
+        measure(context, board, &models.collect::<Vec<_>>())
+    })?
+    .concat();
     if layers.is_empty() {
         return Err(Usage("no model fits these boards".into()).into());
     }

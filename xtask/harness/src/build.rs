@@ -3,7 +3,7 @@
 use crate::board::{self, Board};
 use crate::context::Context;
 use crate::firmware::{self, Level, Recipe};
-use crate::model::ModelFile;
+use crate::model::{ModelFile, target_of};
 use crate::on_board::{stable_copy, stable_input};
 use crate::parts;
 use crate::progress::Progress;
@@ -44,7 +44,7 @@ pub struct BuildArgs {
 /// Runs the task.
 pub fn build(context: &Context, args: &BuildArgs) -> Result<()> {
     let board = board::find(&context.root, &args.board)?;
-    let (model, inputs) = run::model_and_inputs(context, args.model.as_deref(), &args.input)?;
+    let (model, inputs) = run::model_and_inputs_for(context, target_of(&board), args.model.as_deref(), &args.input)?;
     let inputs = if args.no_input { Vec::new() } else { inputs };
     let image = image(context, &board, &model, &inputs, model.features(), args.log)?;
     let sizes = firmware::sizes(&image)?;

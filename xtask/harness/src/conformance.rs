@@ -141,7 +141,7 @@ fn cost_table(costs: &[Cost]) -> Table {
 
 /// Runs all cases of a model and compares.
 fn model_conforms(context: &Context, board: &Board, subject: &Subject) -> Result<Cost> {
-    let model = &subject.model;
+    let model = &*subject.model_for(context, board)?;
     let (mut first, mut outputs) = (None, Vec::new());
     for run in &subject.runs {
         // Emulators of chips are slow, and a machine may do other things beside.

@@ -176,7 +176,7 @@ pub fn flash(context: &Context, args: &FlashArgs) -> Result<()> {
         let words = model_words(&file, &flashed_image(context, &board)?);
         (Firmware::Model { model, inputs: Vec::new(), how: args.into() }, words)
     } else {
-        let firmware = Firmware::of(context, args)?;
+        let firmware = Firmware::of(context, &board, args)?;
         let image = firmware.image(context, &board)?;
         (firmware, [&["flash".into(), image.display().to_string()], &kept_words(context, &board)[..]].concat())
     };

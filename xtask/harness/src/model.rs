@@ -1,5 +1,6 @@
 //! The model that a task works on: its compiled file, and what its inputs and outputs mean.
 
+use crate::board::Board;
 use crate::context::Context;
 use crate::error::Usage;
 use crate::files::read;
@@ -7,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use std::path::Path;
 use tealight_cli::FrontEnd;
-use tealight_compiler::{Options, Patch, compile_tflite};
+use tealight_compiler::{Options, Target, compile_tflite};
 use tealight_format::{DType, Model, ModelError, Quantization, Value};
 
 /// A compiled model.
@@ -50,14 +51,28 @@ pub struct Tensor {
     pub bytes: usize,
 }
 
+/// The target that a board's core is.
+pub fn target_of(board: &Board) -> Target {
+    Target::of_core(&board.core).unwrap_or_default()
+}
+
 impl ModelFile {
     /// Reads a model: a compiled `.safetensors` as it is, a `.tflite` through the compiler. `labels` are used if the
     /// file has none.
     pub fn open(file: &Path, labels: &[String]) -> Result<Self> {
+        Self::open_for(Target::Any, file, labels)
+    }
+
+    /// The same; a `.tflite` is compiled for `target`.
+    pub fn open_for(target: Target, file: &Path, labels: &[String]) -> Result<Self> {
         let name = file.file_stem().unwrap_or_default().to_string_lossy();
         let name = tealight_cli::visible(&name);
         match file.extension().and_then(|extension| extension.to_str()) {
-            Some("tflite") => Self::compile(&read(file)?, &name, labels, Patch::Off, file),
+            Some("tflite") => {
+                let options =
+                    Options { name: Some(name.into_owned()), labels: labels.to_vec(), target, ..Options::default() };
+                Self::compile(&read(file)?, &options, file)
+            }
             Some("safetensors") => Self::from_compiled(read(file)?, &name, file),
             _ => {
                 let text = format!("{} is neither a .tflite nor a compiled .safetensors model", file.display());
@@ -67,11 +82,10 @@ impl ModelFile {
     }
 
     /// Compiles a TFLite file's bytes.
-    pub fn compile(tflite: &[u8], name: &str, labels: &[String], patch: Patch, file: &Path) -> Result<Self> {
-        let options = Options { name: Some(name.into()), labels: labels.to_vec(), patch, ..Options::default() };
+    pub fn compile(tflite: &[u8], options: &Options, file: &Path) -> Result<Self> {
         let compiled =
-            compile_tflite(tflite, &options).with_context(|| format!("{} does not compile", file.display()))?;
-        Self::from_compiled(compiled.bytes, name, file)
+            compile_tflite(tflite, options).with_context(|| format!("{} does not compile", file.display()))?;
+        Self::from_compiled(compiled.bytes, options.name.as_deref().unwrap_or_default(), file)
     }
 
     /// Takes a compiled model; `file` names it in errors.

@@ -5,7 +5,7 @@ use crate::board::{self, Board};
 use crate::context::Context;
 use crate::error::Usage;
 use crate::firmware::Level;
-use crate::model::{ModelFile, Tensor};
+use crate::model::{ModelFile, Tensor, target_of};
 use crate::on_board::{self, Options, Run, run_on_board};
 use crate::picture::Picture;
 use crate::progress::Progress;
@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tealight_cli::grouped;
 use tealight_cli::visible;
+use tealight_compiler::Target;
 
 /// Scores shown of an answer.
 const TOP: usize = 5;
@@ -123,7 +124,8 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<()> {
     {
         return Err(Usage(format!("--model {} needs an --input, or a --prompt", file.display())).into());
     }
-    let Subject { model, inputs, text, reconstruction } = subject(context, args.model.as_deref(), &args.input)?;
+    let Subject { model, inputs, text, reconstruction } =
+        subject(context, target_of(&board), args.model.as_deref(), &args.input)?;
     if model.speaks && inputs.is_empty() {
         return write(context, args, &board, &model, &Request::new(&args.text, text.as_ref())?);
     }
@@ -188,9 +190,9 @@ fn write(context: &Context, args: &RunArgs, board: &Board, model: &ModelFile, re
 }
 
 /// Reads or compiles a model, and reports it.
-fn open(file: &Path, labels: &[String]) -> Result<ModelFile> {
+fn open(target: Target, file: &Path, labels: &[String]) -> Result<ModelFile> {
     let progress = Progress::start(format!("reading {}", file.display()));
-    let model = ModelFile::open(file, labels)?;
+    let model = ModelFile::open_for(target, file, labels)?;
     progress.done(&format!(
         "{} multiply-accumulates, {} bytes",
         grouped(model.macs),
@@ -201,14 +203,14 @@ fn open(file: &Path, labels: &[String]) -> Result<ModelFile> {
 
 /// A model by its file or its name, or the demonstration's, with the inputs that are given; without any, one of our own
 /// models has its own.
-fn subject(context: &Context, model: Option<&Path>, inputs: &[PathBuf]) -> Result<Subject> {
+fn subject(context: &Context, target: Target, model: Option<&Path>, inputs: &[PathBuf]) -> Result<Subject> {
     let name = model.unwrap_or(Path::new(DEMONSTRATION));
     let given = inputs.iter().map(|file| Source { file: file.clone(), is: None }).collect();
     if is_own(context, name) {
         let own = demo(context, name)?;
         return Ok(if inputs.is_empty() { own } else { Subject { inputs: given, ..own } });
     }
-    Ok(Subject { model: open(name, &[])?, inputs: given, text: None, reconstruction: None })
+    Ok(Subject { model: open(target, name, &[])?, inputs: given, text: None, reconstruction: None })
 }
 
 /// Whether it is the name of one of our own models.
@@ -226,7 +228,7 @@ fn demo(context: &Context, name: &Path) -> Result<Subject> {
     let folder = folder(context, name);
     let text = String::from_utf8(files::read(&folder.join("demo.toml"))?)?;
     let demo: Demo = toml::from_str(&text).with_context(|| format!("in {}", folder.join("demo.toml").display()))?;
-    let model = open(&folder.join(demo.model), &[])?;
+    let model = open(Target::Any, &folder.join(demo.model), &[])?;
     let inputs = demo.input.into_iter().map(|input| Source { file: folder.join(input.file), is: Some(input.is) });
     Ok(Subject { model, inputs: inputs.collect(), text: demo.text, reconstruction: demo.reconstruction })
 }
@@ -243,7 +245,17 @@ pub fn demonstration_of(context: &Context, name: &str) -> Result<(ModelFile, Vec
 
 /// A model by its file or its name, or the demonstration's, and the bytes of inputs in a row: those given, or its own.
 pub fn model_and_inputs(context: &Context, model: Option<&Path>, inputs: &[PathBuf]) -> Result<(ModelFile, Vec<u8>)> {
-    let Subject { model, inputs, .. } = subject(context, model, inputs)?;
+    model_and_inputs_for(context, Target::Any, model, inputs)
+}
+
+/// The same; a network that is not compiled yet is compiled for `target`.
+pub fn model_and_inputs_for(
+    context: &Context,
+    target: Target,
+    model: Option<&Path>,
+    inputs: &[PathBuf],
+) -> Result<(ModelFile, Vec<u8>)> {
+    let Subject { model, inputs, .. } = subject(context, target, model, inputs)?;
     let bytes = load_all(&model, &inputs)?;
     Ok((model, bytes))
 }

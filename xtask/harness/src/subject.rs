@@ -1,12 +1,15 @@
 //! Whole models with inputs and what must come out: the golden networks, and our own models, whose outputs on a board
 //! must be those of this machine.
 
+use crate::board::Board;
 use crate::context::Context;
-use crate::golden::{Group, golden_models};
-use crate::model::ModelFile;
+use crate::golden::{GoldenModel, Group, golden_models};
+use crate::model::{ModelFile, target_of};
 use anyhow::{Context as _, Result, bail};
+use std::borrow::Cow;
 use std::path::PathBuf;
 use tealight::OwnedSession;
+use tealight_compiler::Target;
 use tealight_tests::models::splitmix64;
 
 /// Inferences of each of our own models.
@@ -19,8 +22,10 @@ pub struct Subject {
     pub id: String,
     /// `network` or `model`.
     pub kind: &'static str,
-    /// Compiled.
+    /// Compiled, for no core in particular.
     pub model: ModelFile,
+    /// What it was compiled from: a golden network.
+    pub source: Option<GoldenModel>,
     /// Each starts with fresh state.
     pub runs: Vec<Run>,
 }
@@ -63,6 +68,16 @@ impl Expected {
 }
 
 impl Subject {
+    /// The model for `board`: compiled for its core, where that has a layout of weights of its own. One of our own is
+    /// compiled once, for all.
+    pub fn model_for(&self, context: &Context, board: &Board) -> Result<Cow<'_, ModelFile>> {
+        let target = target_of(board);
+        match &self.source {
+            Some(source) if target != Target::Any => Ok(Cow::Owned(source.compile(context.patch, target)?)),
+            _ => Ok(Cow::Borrowed(&self.model)),
+        }
+    }
+
     /// How many inferences all runs have.
     pub fn inferences(&self) -> usize {
         self.runs.iter().map(|run| run.inferences).sum()
@@ -82,7 +97,7 @@ pub fn subjects(context: &Context, only: &[String]) -> Result<Vec<Subject>> {
                 expected: Expected::Golden(group, model.output_bytes()),
             };
             let runs = groups.into_iter().map(run).collect();
-            subjects.push(Subject { id: golden.id.clone(), kind: "network", model, runs });
+            subjects.push(Subject { id: golden.id.clone(), kind: "network", model, source: Some(golden), runs });
         }
     }
     Ok(subjects)
@@ -141,7 +156,7 @@ pub(crate) fn own_models(context: &Context, only: &[String]) -> Result<Vec<Subje
         let inputs = random_inputs(&model, INFERENCES);
         let outputs = run_here(&model.bytes, &inputs).with_context(|| format!("{name} on this machine"))?;
         let runs = vec![Run { inputs, inferences: INFERENCES, expected: Expected::Bytes(outputs) }];
-        subjects.push(Subject { id: name, kind: "model", model, runs });
+        subjects.push(Subject { id: name, kind: "model", model, source: None, runs });
     }
     Ok(subjects)
 }

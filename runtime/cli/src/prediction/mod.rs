@@ -106,6 +106,7 @@ pub fn key(model: &Model<'_>, op: &Op) -> String {
         }
         (Operator::UnaryF32(unary), _) => format!("{name} {}", unary.function.name()),
         _ if needs.has_i4_weights() => format!("{name} int4"),
+        _ if needs.has_paired_weights() => format!("{name} in pairs"),
         (Operator::Conv2d(_) | Operator::FullyConnected(_), _) if channels(model, op) < 4 => format!("{name} few"),
         (Operator::DepthwiseConv2d(_), _) if channels(model, op) < 8 => format!("{name} few"),
         _ if needs.has_f16() => format!("{name} f16"),

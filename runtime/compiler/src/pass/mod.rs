@@ -9,6 +9,7 @@ pub(crate) mod fuse_dilation;
 pub(crate) mod fuse_lookup;
 pub(crate) mod fuse_pad;
 pub(crate) mod interface;
+pub(crate) mod layout;
 pub(crate) mod read_in_place;
 pub(crate) mod requantize;
 pub(crate) mod shapes;

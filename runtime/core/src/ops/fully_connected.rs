@@ -2,7 +2,7 @@
 
 use crate::execute::Call;
 use crate::linked::{Linked, Ops};
-use tealight_format::ops;
+use tealight_format::{DType, ops};
 use tealight_kernels as kernels;
 use tealight_kernels::float::{self, Finish};
 use tealight_kernels::int16;
@@ -17,6 +17,12 @@ pub(super) fn fully_connected<O: Ops>(op: &ops::FullyConnected, mut call: Call<'
         activation: op.activation,
     };
     let (x, c) = (call.i8s(0), call.channels(2));
+    if const { O::SET.has_paired_weights() } && weights.dtype() == DType::U8 {
+        return kernels::fully_connected_paired(&p, call.rows.clone(), x, call.elements(weights), c, call.out());
+    }
+    if const { !O::PATHS.rows } {
+        return;
+    }
     with_int8_weights!(O, call, packed => {
         kernels::fully_connected_int4(&p, call.rows.clone(), x, packed, c, call.out());
     }, {

@@ -7,7 +7,8 @@ use super::{
 };
 use crate::{DType, Value};
 
-/// Attributes of a fully connected layer. The `channels` table is as in [`Conv2d`](super::Conv2d), with
+/// Attributes of a fully connected layer. Weights of type U8 are int8 weights in pairs, as the format's specification says.
+/// The `channels` table is as in [`Conv2d`](super::Conv2d), with
 /// `in * input_zero_point * weights_zero_point` folded into the bias as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FullyConnected {
@@ -23,10 +24,10 @@ impl OpInfo for FullyConnected {
     const FUSED: Fused = Fused::Int8(1);
     const PREPARES: bool = false;
     const SPEC: Spec = Spec {
-        inputs: "q, length a multiple of I; weights I8 or I4 `[O, I]`; channels I32 `[O, 3]`",
+        inputs: "q, length a multiple of I; weights I8, I4, or U8: in pairs, `[O, I]`; channels I32 `[O, 3]`",
         attributes: "zero point of the weights; act",
         rows: "length / I · O",
-        cost: "30 + I, with weights I4 80 + 2·I; with a zero point of the weights 60 + I more",
+        cost: "30 + I, with weights I4 80 + 2·I, in pairs 50 + 3·I; with a zero point of the weights 60 + I more",
     };
 }
 
@@ -48,16 +49,24 @@ impl FullyConnected {
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
         tri!(operands.count_is(Self::INPUTS.len()));
         let input = tri!(operands.quantized(0));
-        let weights = tri!(operands.int8_weights(1));
+        let weights = match operands.input(1) {
+            Some(value) if value.dtype.is(DType::U8) => tri!(operands.constant(1, DType::U8)),
+            _ => tri!(operands.int8_weights(1)),
+        };
         let output = tri!(operands.quantized_output());
         ensure!(weights.shape.rank() == 2, OpFault::Shape { operand: 1 });
         let (units, depth) = (weights.shape.dim(0), weights.shape.dim(1));
         ensure!(units > 0 && depth > 0, OpFault::Shape { operand: 1 });
         tri!(operands.channels(2, units));
+        if weights.dtype.is(DType::U8) {
+            ensure!(units.is_multiple_of(4) && depth.is_multiple_of(8), OpFault::Shape { operand: 1 });
+            ensure!(self.weights_zero_point == 0, OpFault::Attribute { index: 0 });
+        }
         // A zero point of the weights needs the sum of the activations.
         let each = match (self.weights_zero_point, weights.dtype) {
             (0, DType::I4) => [80, 2],
             (_, DType::I4) => [140, 3],
+            (_, DType::U8) => [50, 3],
             (0, _) => [30, 1],
             _ => [90, 2],
         };

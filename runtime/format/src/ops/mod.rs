@@ -936,6 +936,7 @@ impl Operator {
                     DType::I8 if of_float => set = set.with_i8_weights(),
                     // Only weights have it.
                     DType::I4 => set = set.with_i4_weights(),
+                    DType::U8 if k == 1 && matches!(self, Self::FullyConnected(_)) => set = set.with_paired_weights(),
                     _ => {}
                 }
             }

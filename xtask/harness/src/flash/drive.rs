@@ -29,7 +29,7 @@ const RESTART: Duration = Duration::from_secs(20);
 /// # Errors
 /// There is no such drive, the firmware cannot be built, or the drive does not take it.
 pub(super) fn flash(context: &Context, board: &Board, by: &ByUf2, args: &FlashArgs) -> Result<()> {
-    let firmware = Firmware::of(context, args)?;
+    let firmware = Firmware::of(context, board, args)?;
     let name = format!("{}.uf2", firmware.name(board));
     write(context, board, by, args, &name, || {
         let image = firmware.image(context, board)?;

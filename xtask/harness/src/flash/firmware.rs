@@ -4,7 +4,7 @@ use super::{Build, FlashArgs, answers, built, image};
 use crate::board::Board;
 use crate::context::Context;
 use crate::files;
-use crate::model::ModelFile;
+use crate::model::{ModelFile, target_of};
 use crate::run;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -22,11 +22,11 @@ impl Firmware {
     ///
     /// # Errors
     /// There is no such image, model or input.
-    pub(super) fn of(context: &Context, args: &FlashArgs) -> Result<Self> {
+    pub(super) fn of(context: &Context, board: &Board, args: &FlashArgs) -> Result<Self> {
         if let Some(file) = &args.image {
             return Ok(Self::Image { name: stem(file), bytes: files::read(file)? });
         }
-        let (model, inputs) = run::model_and_inputs(context, args.model.as_deref(), &args.input)?;
+        let (model, inputs) = run::model_and_inputs_for(context, target_of(board), args.model.as_deref(), &args.input)?;
         Ok(Self::Model { model, inputs, how: args.into() })
     }
 
@@ -75,11 +75,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("my firmware.elf");
         let args = FlashArgs { image: Some(file.clone()), ..FlashArgs::default() };
-        let context = Context::at(folder.path().into()).unwrap();
-        assert!(format!("{:#}", Firmware::of(&context, &args).err().unwrap()).contains("my firmware.elf"));
-        std::fs::write(&file, b"an image").unwrap();
-        let firmware = Firmware::of(&context, &args).unwrap();
         let pico = crate::board::find(&crate::context::root(), "pico").unwrap();
+        let context = Context::at(folder.path().into()).unwrap();
+        assert!(format!("{:#}", Firmware::of(&context, &pico, &args).err().unwrap()).contains("my firmware.elf"));
+        std::fs::write(&file, b"an image").unwrap();
+        let firmware = Firmware::of(&context, &pico, &args).unwrap();
         assert_eq!(firmware.name(&pico), "my firmware");
         let file = firmware.image(&context, &pico).unwrap();
         assert!(file.starts_with(folder.path()) && file.ends_with("built/pico.elf"), "{}", file.display());

@@ -12,7 +12,7 @@ use tealight_board_spec::BySerial;
 /// # Errors
 /// The firmware cannot be built, or the program failed, which has shown why.
 pub(super) fn flash(context: &Context, board: &Board, by: &BySerial, args: &FlashArgs) -> Result<()> {
-    let firmware = Firmware::of(context, args)?;
+    let firmware = Firmware::of(context, board, args)?;
     let image = firmware.image(context, board)?;
     let mut words = words(&image, board, by, args.to.as_deref());
     words.extend(super::kept_words(context, board));

@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::error::Usage;
 use crate::firmware::{self, Level, Recipe};
 use crate::fit;
-use crate::model::ModelFile;
+use crate::model::{ModelFile, target_of};
 use crate::on_board::stable_file;
 use crate::progress::Progress;
 use anyhow::{Context as _, Result, anyhow};
@@ -104,7 +104,7 @@ pub(super) struct Update {
 /// # Errors
 /// As for [`contents`], or there is no such model.
 pub(super) fn update(context: &Context, board: &Board, args: &FlashArgs) -> Result<Update> {
-    let (model, inputs) = run::model_and_inputs(context, args.model.as_deref(), &args.input)?;
+    let (model, inputs) = run::model_and_inputs_for(context, target_of(board), args.model.as_deref(), &args.input)?;
     let file = file(context, board, &model, &inputs)?;
     Ok(Update { model, file })
 }
@@ -115,7 +115,7 @@ pub(super) fn update(context: &Context, board: &Board, args: &FlashArgs) -> Resu
 /// As for [`contents`], or the drive does not take the file.
 pub(super) fn to_drive(context: &Context, board: &Board, by: &ByUf2, args: &FlashArgs) -> Result<()> {
     let slot = of(board)?;
-    let (model, inputs) = run::model_and_inputs(context, args.model.as_deref(), &args.input)?;
+    let (model, inputs) = run::model_and_inputs_for(context, target_of(board), args.model.as_deref(), &args.input)?;
     let contents = contents(board, &model, &inputs)?;
     let file = uf2::file(&[(slot.origin, &contents)], &super::flash_range(board), by.family)?;
     drive::write(context, board, by, args, &format!("{}-{}-model.uf2", board.id, model.name), || Ok(file))?;

@@ -9,6 +9,7 @@ use crate::kind::{FileKind, kind_of};
 use crate::limit::Limit;
 use crate::options::{Options, Patch};
 use crate::plan::Grouping;
+use crate::target::Target;
 use crate::{lower, pass, plan, store, write};
 use std::cell::RefCell;
 use tealight_format::Work;
@@ -216,9 +217,12 @@ fn compile_as(
             lower::lower(graph, &limit)
         }),
         ("store", &|graph| store::store(graph, options, &[], &mut quantized.borrow_mut())),
-        ("layout", &|graph| {
-            let works = lower::check(&graph)?;
-            Ok(pass::layout::layout(graph, &works, options.target))
+        ("layout", &|graph| match options.target {
+            Target::Any => Ok(graph),
+            Target::ArmDsp => {
+                let works = lower::check(&graph)?;
+                Ok(pass::layout::pair_rows(graph, &works))
+            }
         }),
         ("fuse_lookup", &|graph| Ok(pass::fuse_lookup::fuse_lookup(graph))),
         ("read_in_place", &|graph| Ok(pass::read_in_place::read_in_place(graph))),

@@ -16,7 +16,9 @@ use tealight::{
 };
 use tealight_format::Quantization;
 use tealight_format::ops::{ActivationRange, CALL_COST, Conv2d, Copy, FullyConnectedBlock};
-use tealight_testing::build::{Parts, arena, neuron_of_int4, neurons_of_bytes, overlapping, relu, value};
+use tealight_testing::build::{
+    Parts, arena, neuron_of_int4, neurons_in_pairs, neurons_of_bytes, overlapping, relu, value,
+};
 
 /// A file aligned to 16, as a memory map or a linker would place it.
 fn aligned(file: &[u8]) -> Vec<Align16> {
@@ -314,6 +316,29 @@ fn sums_of_i8_weights_are_scaled_and_a_session_without_them_refuses_the_model() 
     let refused = Session::<WithoutI8Weights>::load(&model, Align16::bytes_mut(&mut memory)).err();
     assert_eq!(refused, Some(LoadError::MissingI8Weights));
     assert!(LoadError::MissingI8Weights.to_string().contains("i8 weights"));
+}
+
+#[test]
+fn weights_in_pairs_are_read_in_place_and_a_session_without_them_refuses_the_model() {
+    let outputs = with_session(&neurons_in_pairs(), |session| {
+        session.input(0).unwrap().copy_from(&[2i8, 0, 4, 0, -6, 0, 0, 10]).unwrap();
+        session.run();
+        session.output(0).unwrap().as_slice::<i8>().unwrap().to_vec()
+    });
+    // Halves of 10, -10, 8 - 24 + 70 and -20.
+    assert_eq!(outputs, [5, -5, 27, -10]);
+
+    struct WithoutPairs;
+    impl Ops for WithoutPairs {
+        const SET: OpSet = OpSet::of(OpCode::ALL).with_i4_weights();
+    }
+    let file = neurons_in_pairs().file();
+    let mut blocks = aligned(&file);
+    let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).unwrap();
+    let mut memory = vec![Align16::ZERO; Align16::count(model.arena_len())];
+    let refused = Session::<WithoutPairs>::load(&model, Align16::bytes_mut(&mut memory)).err();
+    assert_eq!(refused, Some(LoadError::MissingPairedWeights));
+    assert!(LoadError::MissingPairedWeights.to_string().contains("in pairs"));
 }
 
 #[test]

@@ -3,13 +3,14 @@
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 use tealight_format::ops::{
-    ActivationRange, Copy, FullyConnectedF32, Function, GatherF32, Lookup, LstmF32, Mul, Multiplier,
+    ActivationRange, Copy, FullyConnected, FullyConnectedF32, Function, GatherF32, Lookup, LstmF32, Mul, Multiplier,
 };
 use tealight_format::{
     DType, HeaderFault, MAX_LIVE, Model, ModelError, OUTPUT, OpCode, OpFault, OpSet, Operator, Place, ValueFault,
 };
 use tealight_testing::build::{
-    self, Parts, arena, neuron_of_int4, neurons_of_bytes, op_at, overlapping, plan_at, relu, value_at, with_header,
+    self, Parts, arena, neuron_of_int4, neurons_in_pairs, neurons_of_bytes, op_at, overlapping, plan_at, relu,
+    value_at, with_header,
 };
 
 fn error(file: &[u8]) -> ModelError {
@@ -589,6 +590,31 @@ fn i8_weights_and_their_channels_must_be_constants() {
         parts.ops[0].inputs[k] = Some(3);
         assert_eq!(error(&parts.file()), ModelError::Op { op: 0, fault: OpFault::Place { operand } });
     }
+}
+
+#[test]
+fn weights_in_pairs_have_whole_fours_of_rows_and_eights_of_inputs() {
+    let file = neurons_in_pairs().file();
+    let model = Model::parse(&file).unwrap();
+    assert_eq!(model.op_set(), OpSet::of(&[OpCode::FullyConnected]).with_paired_weights());
+    // As many bytes, and channels for each row, of other shapes.
+    for [rows, inputs] in [[8, 4], [2, 16], [32, 1]] {
+        let mut parts = neurons_in_pairs();
+        parts.constants[1].2 = vec![rows, inputs];
+        parts.constants[0].2 = vec![rows, 3];
+        parts.constants[0].3 = [0, 1 << 30, 0].map(i32::to_le_bytes).concat().repeat(rows as usize);
+        parts.values[0] = build::value(Place::Arena, DType::I8, &[inputs], 0, (0, 0));
+        parts.values[1] = build::value(Place::Arena, DType::I8, &[rows], 16, (0, 1));
+        assert_eq!(
+            error(&parts.file()),
+            ModelError::Op { op: 0, fault: OpFault::Shape { operand: 1 } },
+            "{rows} {inputs}"
+        );
+    }
+    let mut parts = neurons_in_pairs();
+    let layer = FullyConnected { weights_zero_point: 1, activation: ActivationRange::FULL };
+    parts.ops[0].operator = Operator::FullyConnected(layer);
+    assert_eq!(error(&parts.file()), ModelError::Op { op: 0, fault: OpFault::Attribute { index: 0 } });
 }
 
 #[test]

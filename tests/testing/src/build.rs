@@ -1,6 +1,8 @@
 //! Writes small model files by hand, independently of the compiler.
 
-use tealight_format::ops::{ActivationRange, AddSub, Conv2d, FullyConnectedF32, Function, Lookup, Multiplier};
+use tealight_format::ops::{
+    ActivationRange, AddSub, Conv2d, FullyConnected, FullyConnectedF32, Function, Lookup, Multiplier,
+};
 use tealight_format::{
     DType, Kind, OP_RECORD, Op, OpSet, Operands, Operator, PLAN_HEADER, Place, PlanHeader, Quantization, Shape,
     VALUE_RECORD, Value, align16,
@@ -274,6 +276,28 @@ pub fn overlapping() -> Parts {
         activation: ActivationRange::FULL,
     };
     parts.op(Operator::Add(add), &[Some(4), Some(3)], 6, Some(7));
+    parts
+}
+
+/// Four int8 neurons of eight inputs, without a bias and with outputs that are half of the sums: the weights of input `i`
+/// are 1, -1, `i` and -2, in pairs.
+pub fn neurons_in_pairs() -> Parts {
+    let i8_value = |dims: &[u32], offset, live| value(Place::Arena, DType::I8, dims, offset, live);
+    let half = [0, 1 << 30, 0].map(i32::to_le_bytes).concat();
+    // Of inputs 0, 2, 1 and 3 of each four, both rows of a pair; a row beside a negative weight is one less.
+    let four = |i: u8| [[1, 255].repeat(4), [i, 254, i + 2, 254, i + 1, 254, i + 3, 254].to_vec()].concat();
+    let mut parts = Parts {
+        constants: vec![
+            ("channels", DType::I32, vec![4, 3], half.repeat(4)),
+            ("weights", DType::U8, vec![4, 8], [four(0), four(4)].concat()),
+        ],
+        values: vec![i8_value(&[8], 0, (0, 0)), i8_value(&[4], 16, (0, 1))],
+        inputs: 1,
+        outputs: vec![3],
+        ..Parts::default()
+    };
+    let layer = FullyConnected { weights_zero_point: 0, activation: ActivationRange::FULL };
+    parts.op(Operator::FullyConnected(layer), &[Some(2), Some(1), Some(0)], 3, None);
     parts
 }
 

@@ -182,6 +182,20 @@ fn a_network_without_layers_to_run_in_passes_is_the_same_with_patch() {
 }
 
 #[test]
+fn a_target_is_a_core_or_a_board_and_lays_out_weights() {
+    let (folder, _) = Folder::golden("fully_connected.003");
+    for (target, paired) in [("cortex-m4f", true), ("nucleo-f446re", true), ("Cortex-M0+", false), ("microbit", false)]
+    {
+        folder.succeeds(&["compile", "net.tflite", "-o", "net.safetensors", "--target", target]);
+        let text = folder.succeeds(&["inspect", "net.safetensors"]);
+        assert_eq!(text.contains("in pairs"), paired, "{target}: {text}");
+    }
+    let mut command = Command::new(crate::common::TEALIGHT);
+    let unknown = ["compile", "net.tflite", "-o", "x", "--target", "Z80"];
+    folder.program_fails(command.args(unknown), 2, &["no core and no board `Z80`", "Cortex-M4F", "microbit"]);
+}
+
+#[test]
 fn inspect_shows_which_operators_run_together() {
     let folder = Folder::new();
     folder.write("group.safetensors", include_bytes!("../../../../tests/fuzz/seeds/group.safetensors"));

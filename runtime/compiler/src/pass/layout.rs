@@ -1,7 +1,6 @@
 //! Lays out weights for the target.
 
 use crate::ir::graph::{Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId};
-use crate::target::Target;
 use std::collections::HashMap;
 use tealight_format::ops::FullyConnected;
 use tealight_format::{Operator, Work};
@@ -11,14 +10,14 @@ use tealight_kernels::pair_weights;
 /// that products with rows in pairs take besides others.
 const WORTHWHILE: u64 = 8;
 
-/// Pairs the rows of the weights of fully connected int8 layers for [`Target::ArmDsp`], where the bits of their outputs stay
+/// Pairs the rows of the weights of fully connected int8 layers, where the bits of their outputs stay
 /// the same ([`pair_weights`]), and the layers have a large part of the network's `works`, those of its nodes.
-pub(crate) fn layout(mut graph: Graph, works: &[Work], target: Target) -> Graph {
+pub(crate) fn pair_rows(mut graph: Graph, works: &[Work]) -> Graph {
     let macs = |works: &mut dyn Iterator<Item = u64>| works.fold(0, u64::saturating_add);
     let of_pairs = graph.nodes.iter().zip(works).filter(|(node, _)| can_have_pairs(node));
     let of_pairs = macs(&mut of_pairs.map(|(_, work)| work.macs));
     let all = macs(&mut works.iter().map(|work| work.macs));
-    if target != Target::ArmDsp || of_pairs < all / WORTHWHILE {
+    if of_pairs < all / WORTHWHILE {
         return graph;
     }
     // Of weights that several layers read, one copy is paired.

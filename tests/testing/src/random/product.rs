@@ -18,7 +18,9 @@ impl Builder<'_, '_> {
             weights_zero_point: self.choose.pick(&[0, 0, 3, -128, 127]),
             activation: self.activation(),
         };
-        let w = self.int8_weights(&[units, depth]);
+        let pairs = attrs.weights_zero_point == 0 && units.is_multiple_of(4) && depth.is_multiple_of(8);
+        let dims = [units, depth];
+        let w = if pairs && self.choose.one_in(2) { self.constant(DType::U8, &dims) } else { self.int8_weights(&dims) };
         let c = self.channels(units);
         Proposal::new(
             Operator::FullyConnected(attrs),

@@ -231,6 +231,16 @@ fn products() -> Vec<Extreme> {
         let name = format!("FullyConnected {units} {depth} {zero_point}");
         all.push(one(&name, Operator::FullyConnected(layer), operands, (DType::I8, &[40, units]), false));
     }
+    for (units, depth) in [(4, 8), (4, 64)] {
+        let layer = FullyConnected { weights_zero_point: 0, activation: ActivationRange::FULL };
+        let operands = vec![
+            input(DType::I8, &[40, depth], vec![9; 40 * depth as usize]),
+            constant(DType::U8, &[units, depth], vec![7; (units * depth) as usize]),
+            constant(DType::I32, &[units, 3], channels(units)),
+        ];
+        let name = format!("FullyConnected {units} {depth} in pairs");
+        all.push(one(&name, Operator::FullyConnected(layer), operands, (DType::I8, &[40, units]), false));
+    }
     for &block in BlockType::ALL {
         let layer = FullyConnectedBlock { block, activation: [f32::NEG_INFINITY, f32::INFINITY] };
         let depth = block.elements();

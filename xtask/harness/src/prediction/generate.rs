@@ -66,6 +66,9 @@ const SMALL_WEIGHTS_AND_INT16: &[(u32, Make)] = &[
     (100, product_i16),
 ];
 
+/// Layers with weights in pairs.
+const IN_PAIRS: &[(u32, Make)] = &[(200, product_in_pairs)];
+
 /// Layers of the shapes that networks have, and random plans with every operator.
 pub fn generate() -> Vec<Generated> {
     let mut random = Random(1);
@@ -88,6 +91,8 @@ pub fn generate() -> Vec<Generated> {
         });
         all.extend(plans.take(wanted.saturating_sub(count)).collect::<Vec<_>>());
     }
+    // Last, so that the others keep their names.
+    add_layers(&mut all, IN_PAIRS, &mut Random(3));
     all
 }
 
@@ -259,6 +264,7 @@ struct Quantized {
 impl Quantized {
     const INT8: Self = Self { activations: DType::I8, weights: DType::I8, most_macs: MOST_MACS };
     const INT4: Self = Self { weights: DType::I4, most_macs: MOST_MACS / 2, ..Self::INT8 };
+    const IN_PAIRS: Self = Self { weights: DType::U8, ..Self::INT8 };
     const INT16: Self = Self { activations: DType::I16, most_macs: MOST_MACS / 4, ..Self::INT8 };
 
     fn is_int16(self) -> bool {
@@ -387,6 +393,11 @@ fn product_int4(random: &mut Random) -> Option<Extreme> {
     product_of(random, Quantized::INT4)
 }
 
+/// The same with weights in pairs.
+fn product_in_pairs(random: &mut Random) -> Option<Extreme> {
+    product_of(random, Quantized::IN_PAIRS)
+}
+
 /// The same in int16.
 fn product_i16(random: &mut Random) -> Option<Extreme> {
     product_of(random, Quantized::INT16)
@@ -395,7 +406,8 @@ fn product_i16(random: &mut Random) -> Option<Extreme> {
 fn product_of(random: &mut Random, types: Quantized) -> Option<Extreme> {
     let depth = pick(random, [1, 3, 8, 12, 16, 20, 24, 32, 64, 80, 96, 100, 128, 192, 256, 384, 640, 768, 1024, 4000]);
     let units = pick(random, [1, 2, 3, 4, 5, 7, 8, 10, 12, 16, 20, 24, 32, 35, 64, 96, 128, 192, 640]);
-    if depth * units > types.most_macs / 4 {
+    let fits = types.weights != DType::U8 || depth.is_multiple_of(8) && units.is_multiple_of(4);
+    if depth * units > types.most_macs / 4 || !fits {
         return None;
     }
     let operator = if types.is_int16() {

@@ -20,8 +20,13 @@ pub(crate) struct Call<'s> {
     pub(crate) workspace: &'s [u8],
 }
 
+/// The bytes of the stack that rows are computed into in the place of a smaller scratch value. On hosts, where bringing
+/// weights into the order of the registers pays with many rows; a board has no memory for it.
+const ON_STACK: usize = if cfg!(all(target_arch = "x86_64", not(target_os = "none"))) { 8192 } else { 0 };
+
 /// Computes `rows` of `op`. Of an output that shares memory with an input, rows that share none of it are written
-/// directly; the others are computed into the scratch value, as many at a time as it holds, and copied to their place.
+/// directly; the others are computed into the scratch value, as many at a time as it holds, and copied to their place. On a
+/// host they are computed on the stack if it has room for more of them.
 /// Any other output is written directly. An operator with a workspace uses the scratch value for it.
 pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: OpRecord<'_>, code: OpCode, rows: Range<u32>) {
     let output = model.record_of_value(op.output().into());
@@ -68,6 +73,20 @@ pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: OpRecord
         let (output, reader) = split_output(model, &mut rest, place(&rows));
         run::<O>(code, Call { op, rows, reader, output, state, workspace: &[] });
     }
+    if const { ON_STACK > 0 } && at_once < rows.end.saturating_sub(start) {
+        let more = ON_STACK.checked_div(row_len).unwrap_or(0);
+        if at_once < more {
+            let mut call = |rows: Range<usize>, output: &mut [u8]| {
+                // No byte is written, so that all of them can be read.
+                let nothing = rest.base..rest.base;
+                let (_, reader) = split_output(model, &mut rest, nothing);
+                run::<O>(code, Call { op, rows: rows.clone(), reader, output, state, workspace: &[] });
+                let (target, _) = split_output(model, &mut rest, place(&rows));
+                copy(output, target);
+            };
+            return execute_on_stack(start..rows.end, more, row_len, &mut call);
+        }
+    }
     while start < rows.end {
         let rows = start..start.saturating_add(at_once).min(rows.end);
         start = rows.end;
@@ -78,6 +97,20 @@ pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: OpRecord
         run::<O>(code, Call { op, rows, reader, output, state, workspace: &[] });
         let (target, reader) = split_output(model, &mut rest, target);
         copy(reader.bytes(scratch), target);
+    }
+}
+
+/// Calls `f` for at most `at_once` rows at a time, with room for them on the stack.
+#[inline(never)]
+fn execute_on_stack(rows: Range<usize>, at_once: usize, row_len: usize, f: &mut dyn FnMut(Range<usize>, &mut [u8])) {
+    let mut bytes = [0; ON_STACK];
+    let mut start = rows.start;
+    while start < rows.end {
+        let rows = start..start.saturating_add(at_once).min(rows.end);
+        start = rows.end;
+        if let Some(output) = bytes.get_mut(..rows.len().wrapping_mul(row_len)) {
+            f(rows, output);
+        }
     }
 }
 

@@ -134,7 +134,7 @@ pub(crate) fn depthwise_line(
 
 /// Computes `rows` of a depthwise convolution, whose output has these lines, from `[input, weights]`. Returns whether it did:
 /// without a version of its own, an instruction set does not.
-#[cfg(not(any(arm_mve, arm_neon)))]
+#[cfg(not(any(arm_mve, arm_neon, x86_64_vectors)))]
 #[inline]
 pub(crate) fn depthwise_lines(
     _: &crate::DepthwiseConv2d,
@@ -143,6 +143,14 @@ pub(crate) fn depthwise_lines(
     _: &[Channel],
     _: &mut [i8],
 ) -> bool {
+    false
+}
+
+/// Computes `rows` of a convolution from `[input, weights]`. Returns whether it did: without a version of its own, an
+/// instruction set does not.
+#[cfg(not(x86_64_vectors))]
+#[inline]
+pub(crate) fn convolve(_: &crate::Conv2d, _: &Range<usize>, _: [&[i8]; 2], _: &[Channel], _: &mut [i8]) -> bool {
     false
 }
 

@@ -16,7 +16,7 @@
 
 use core::ops::Range;
 
-use crate::arch::{PADDED, SHORTEST_RUN, copy_run, dot_rows, gather, multiply, multiply_gathered};
+use crate::arch::{PADDED, SHORTEST_RUN, convolve, copy_run, dot_rows, gather, multiply, multiply_gathered};
 use crate::composed::GATHERED;
 use crate::lines::{for_each_line, run, tail, take};
 use crate::matrix::{Filters, Inputs, Output, bias};
@@ -64,7 +64,9 @@ pub fn conv2d_in<P: LinkedPaths>(
     channels: &[Channel],
     output: &mut [i8],
 ) {
-    convolve_share::<P, All>(p, All, rows, input, weights, channels, output);
+    if !convolve(p, &rows, [input, weights], channels, output) {
+        convolve_share::<P, All>(p, All, rows, input, weights, channels, output);
+    }
 }
 
 /// The output channels of a layer that a call computes. Its weights and channels are theirs alone.
@@ -173,7 +175,7 @@ pub(crate) fn convolve_share<P: LinkedPaths, S: Share>(
 }
 
 /// Whether each output pixel reads the input pixel at the same place, and nothing else.
-fn is_pointwise(p: &Conv2d) -> bool {
+pub(crate) fn is_pointwise(p: &Conv2d) -> bool {
     let Window2d { kernel, stride, pad, .. } = p.window;
     let [_, height, width, _] = p.input;
     kernel == [1, 1] && stride == [1, 1] && pad == [0, 0] && p.output[1..3] == [height, width]

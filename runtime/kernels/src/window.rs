@@ -83,7 +83,7 @@ pub(crate) struct Lines {
     /// The shape of the output, NHWC, of which the lines are rows.
     pub(crate) output: [usize; 4],
     /// Whether height and width are exchanged.
-    exchanged: bool,
+    pub(crate) exchanged: bool,
 }
 
 impl Lines {

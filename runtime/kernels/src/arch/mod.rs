@@ -58,7 +58,8 @@ pub(crate) use riscv_v::{
 };
 #[cfg(x86_64_vectors)]
 pub(crate) use x86_64::{
-    PADDED, ROWS, SHORTEST_RUN, add_some, depthwise, dot_rows, multiply, multiply_taps, requantize,
+    PADDED, ROWS, SHORTEST_RUN, add_some, convolve, depthwise, depthwise_lines, dot_rows, multiply, multiply_taps,
+    requantize,
 };
 
 #[cfg(not(any(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, riscv_m, riscv_v, x86_64_vectors)))]
@@ -105,9 +106,11 @@ impl Element for half::f16 {}
 #[cfg(not(any(arm_neon, arm_vfp, x86_64_vectors)))]
 impl Element for i8 {}
 
+#[cfg(not(x86_64_vectors))]
+pub(crate) use crate::composed::convolve;
 #[cfg(not(any(riscv_v, all(arm_dsp, not(arm_mve)))))]
 pub(crate) use crate::composed::depthwise_line;
-#[cfg(not(any(arm_mve, arm_neon)))]
+#[cfg(not(any(arm_mve, arm_neon, x86_64_vectors)))]
 pub(crate) use crate::composed::depthwise_lines;
 #[cfg(not(any(riscv_v, all(arm_dsp, not(arm_mve)))))]
 pub(crate) use crate::composed::{gather, has_depthwise_line};

@@ -15,7 +15,7 @@ pub(crate) enum Vectors {
     Avx2,
     /// AVX2 and AVX-VNNI: products of bytes.
     AvxVnni,
-    /// AVX2 and the part of AVX-512 that has AVX-VNNI's instructions in another encoding: VNNI and VL.
+    /// AVX2 and the parts F, BW, DQ, VL and VNNI of AVX-512; every processor with VNNI has the others.
     Avx512Vnni,
 }
 
@@ -58,8 +58,8 @@ fn detect() -> Vectors {
     if !has(saved, &[1, 2]) {
         return Vectors::Portable;
     }
-    // It saves the 32 registers and the masks of AVX-512; F, VL; VNNI.
-    if has(saved, &[5, 6, 7]) && has(extended.ebx, &[16, 31]) && has(extended.ecx, &[11]) {
+    // It saves the 32 registers and the masks of AVX-512; F, DQ, BW, VL; VNNI.
+    if has(saved, &[5, 6, 7]) && has(extended.ebx, &[16, 17, 30, 31]) && has(extended.ecx, &[11]) {
         return Vectors::Avx512Vnni;
     }
     if extended.eax >= 1 && has(__cpuid_count(7, 1).eax, &[4]) { Vectors::AvxVnni } else { Vectors::Avx2 }

@@ -1,6 +1,7 @@
 //! x86-64 with AVX2 and F16C, and with its byte products (AVX-VNNI, or VNNI of AVX-512), found at run time; the portable loops
 //! on processors without AVX2.
 
+mod avx512;
 pub(super) mod blocks;
 mod depthwise;
 mod detect;
@@ -13,7 +14,9 @@ use crate::add::AddSub;
 use crate::matrix::{Filters, Inputs, Output};
 use crate::portable::{Steps, Window};
 use crate::quant::Channel;
-use crate::{composed, portable};
+use crate::window::Lines;
+use crate::{Conv2d, DepthwiseConv2d, composed, portable};
+use core::ops::Range;
 use detect::{Vectors, vectors};
 use dot::{Avx2, Avx512Vnni, AvxVnni};
 use multiply::can_store;
@@ -56,6 +59,29 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
             _ => composed::multiply(filters, inputs, output_step, outputs),
         }
     }
+}
+
+/// Computes `rows` of a convolution from `[input, weights]`. Returns whether it did: with the instructions of AVX-512, most
+/// layers of several pixels.
+pub(crate) fn convolve(
+    p: &Conv2d,
+    rows: &Range<usize>,
+    operands: [&[i8]; 2],
+    channels: &[Channel],
+    output: &mut [i8],
+) -> bool {
+    vectors() == Vectors::Avx512Vnni && avx512::convolve(p, rows, operands, channels, output)
+}
+
+/// [`composed::depthwise_lines`](crate::composed::depthwise_lines), with the instructions of AVX-512.
+pub(crate) fn depthwise_lines(
+    p: &DepthwiseConv2d,
+    rows: (&Lines, &Range<usize>),
+    operands: [&[i8]; 2],
+    channels: &[Channel],
+    output: &mut [i8],
+) -> bool {
+    vectors() == Vectors::Avx512Vnni && avx512::depthwise_lines(p, rows, operands, channels, output)
 }
 
 /// # Safety

@@ -1,0 +1,223 @@
+//! Layers of random shapes against their definition, on processors with the instructions.
+
+use super::{convolve, depthwise_lines};
+use crate::arch::x86_64::detect::{Vectors, vectors};
+use crate::matrix::Output;
+use crate::quant::{Channel, requantize_accumulator};
+use crate::window::Lines;
+use crate::{Conv2d, DepthwiseConv2d};
+use std::vec::Vec;
+use tealight_types::{ActivationRange, Window2d};
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as u32 ^ (self.0 >> 20) as u32
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        self.next() as usize % end
+    }
+
+    /// From `low` to `high`.
+    fn size(&mut self, low: usize, high: usize) -> usize {
+        low + self.below(high - low + 1)
+    }
+
+    fn pick<T: Copy, const N: usize>(&mut self, of: [T; N]) -> T {
+        of[self.below(N)]
+    }
+
+    /// Often at the ends of the range.
+    fn bytes(&mut self, len: usize) -> Vec<i8> {
+        let byte = |random: &mut Self| match random.below(6) {
+            0 => i8::MIN,
+            1 => i8::MAX,
+            _ => random.next() as i8,
+        };
+        (0..len).map(|_| byte(self)).collect()
+    }
+
+    fn zero_point(&mut self) -> i32 {
+        let any = self.below(256) as i32 - 128;
+        self.pick([-128, 127, any])
+    }
+
+    /// Those of most models; or with any shifts, multipliers and biases.
+    fn channels(&mut self, count: usize) -> Vec<Channel> {
+        let kind = self.below(4);
+        let channel = |random: &mut Self| {
+            let usual = (1 << 30) + (random.next() >> 2) as i32;
+            let (any, small) = ((random.next() >> 1) as i32, random.below(2) as i32);
+            let multiplier = match kind {
+                0 | 1 => usual,
+                _ => random.pick([usual, any, small, i32::MAX, 1 << 30]),
+            };
+            let shift = match kind {
+                0 => -(random.size(6, 14) as i32),
+                1 => -(random.size(1, 23) as i32),
+                2 => -(random.size(0, 31) as i32),
+                _ => random.size(0, 61) as i32 - 31,
+            };
+            let bias = random.next() as i32 >> random.pick([20, 14, 8, 0]);
+            Channel { bias: if kind > 1 { bias } else { bias >> 8 }, multiplier, shift }
+        };
+        (0..count).map(|_| channel(self)).collect()
+    }
+
+    fn output(&mut self) -> Output {
+        let zero_point = self.zero_point();
+        let (a, b) = (self.next() as i8, self.next() as i8);
+        let activation = match self.below(3) {
+            0 => ActivationRange::FULL,
+            // That of a ReLU.
+            1 => ActivationRange::new(zero_point as i8, i8::MAX).unwrap(),
+            _ => ActivationRange::new(a.min(b), a.max(b)).unwrap(),
+        };
+        Output { zero_point, activation }
+    }
+}
+
+/// Calls `f` with many seeds, if the processor has the instructions.
+fn for_seeds(count: u64, f: impl Fn(u64, &mut Random)) {
+    if vectors() != Vectors::Avx512Vnni {
+        return;
+    }
+    for seed in 0..count {
+        f(seed, &mut Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 77));
+    }
+}
+
+/// The input's and the output's shape without channels, and the window.
+fn geometry(random: &mut Random) -> ([usize; 2], [usize; 2], Window2d) {
+    let [height, width] = [random.size(1, 9), random.size(1, 40)];
+    let kernel = random.pick([[1, 1], [3, 3], [2, 3], [1, 5], [4, 1]]);
+    let stride = [random.size(1, 3), random.size(1, 3)];
+    let dilation = random.pick([[1, 1], [1, 1], [2, 1], [2, 2]]);
+    let pad = [random.below(kernel[0] * dilation[0]), random.below(kernel[1] * dilation[1])];
+    let input = if random.below(5) == 0 { [width, 1] } else { [height, width] };
+    let window = Window2d { kernel, stride, dilation, pad };
+    if input[1] == 1 {
+        let window = Window2d { kernel: [kernel[0].max(kernel[1]), 1], pad: [pad[0], 0], ..window };
+        return (input, [random.size(1, 40), 1], window);
+    }
+    (input, [random.size(1, 9), random.size(1, 40)], window)
+}
+
+/// The element under a tap of a pixel, if it is inside the input.
+fn tap(
+    [_, height, width, depth]: [usize; 4],
+    window: &Window2d,
+    [image, y, x]: [usize; 3],
+    [ky, kx]: [usize; 2],
+    channel: usize,
+) -> Option<usize> {
+    let row = (y * window.stride[0] + ky * window.dilation[0]).checked_sub(window.pad[0])?;
+    let column = (x * window.stride[1] + kx * window.dilation[1]).checked_sub(window.pad[1])?;
+    (row < height && column < width).then(|| ((image * height + row) * width + column) * depth + channel)
+}
+
+#[test]
+fn convolutions_equal_their_definition() {
+    let computed = std::cell::Cell::new(0);
+    for_seeds(600, |seed, random| {
+        let images = random.size(1, 2);
+        let ([height, width], [out_height, out_width], window) = geometry(random);
+        let pointwise = random.below(3) == 0;
+        let window =
+            if pointwise { Window2d { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], pad: [0; 2] } } else { window };
+        let [out_height, out_width] = if pointwise { [height, width] } else { [out_height, out_width] };
+        let depth = random.pick([1, 2, 3, 4, 7, 16, 30, 64, 65, 150]);
+        let filters = random.pick([1, 5, 8, 16, 17, 32, 40, 64, 100, 140]);
+        let output = random.output();
+        let p = Conv2d {
+            input: [images, height, width, depth],
+            output: [images, out_height, out_width, filters],
+            window,
+            groups: 1,
+            input_zero_point: random.zero_point(),
+            output_zero_point: output.zero_point,
+            activation: output.activation,
+        };
+        let len = window.kernel[0] * window.kernel[1] * depth;
+        let (input, weights) = (random.bytes(p.input.iter().product()), random.bytes(len * filters));
+        let channels = random.channels(filters);
+        let first = random.below(images * out_height);
+        let rows = first..random.size(first + 1, images * out_height);
+        let mut found = std::vec![7; rows.len() * out_width * filters + 3];
+        if !convolve(&p, &rows, [&input, &weights], &channels, &mut found) {
+            return;
+        }
+        computed.set(computed.get() + 1);
+        let mut expected = Vec::new();
+        for row in rows {
+            for x in 0..out_width {
+                let at = [row / out_height, row % out_height, x];
+                for (filter, channel) in channels.iter().enumerate() {
+                    let mut sum = channel.bias;
+                    for i in 0..len {
+                        let (k, c) = (i / depth, i % depth);
+                        let k = [k / window.kernel[1], k % window.kernel[1]];
+                        let x = tap(p.input, &window, at, k, c).map_or(p.input_zero_point, |i| input[i].into());
+                        sum = sum.wrapping_add(x * i32::from(weights[filter * len + i]));
+                    }
+                    expected.push(requantize_accumulator(sum, channel, output.zero_point, output.activation));
+                }
+            }
+        }
+        expected.extend([7; 3]);
+        assert!(found == expected, "seed {seed}: {p:?}");
+    });
+    assert!(vectors() != Vectors::Avx512Vnni || computed.get() > 300, "{} layers are computed", computed.get());
+}
+
+#[test]
+fn depthwise_convolutions_equal_their_definition() {
+    let computed = std::cell::Cell::new(0);
+    for_seeds(600, |seed, random| {
+        let images = random.size(1, 2);
+        let ([height, width], [out_height, out_width], window) = geometry(random);
+        let depth = random.pick([1, 2, 3, 4, 8, 16, 32, 40, 64, 65, 100, 128, 200]);
+        let output = random.output();
+        let p = DepthwiseConv2d {
+            input: [images, height, width, depth],
+            output: [images, out_height, out_width, depth],
+            window,
+            input_zero_point: random.zero_point(),
+            output_zero_point: output.zero_point,
+            activation: output.activation,
+        };
+        let taps = window.kernel[0] * window.kernel[1];
+        let (input, weights) = (random.bytes(p.input.iter().product()), random.bytes(taps * depth));
+        let channels = random.channels(depth);
+        let first = random.below(images * out_height);
+        let rows = first..random.size(first + 1, images * out_height);
+        let mut found = std::vec![7; rows.len() * out_width * depth + 3];
+        let (lines, shape, own) = Lines::new(p.input, p.output, &window);
+        let layer = DepthwiseConv2d { input: shape, output: lines.output, window: own, ..p };
+        if !depthwise_lines(&layer, (&lines, &rows), [&input, &weights], &channels, &mut found) {
+            return;
+        }
+        computed.set(computed.get() + 1);
+        let mut expected = Vec::new();
+        for row in rows {
+            for x in 0..out_width {
+                let at = [row / out_height, row % out_height, x];
+                for (c, channel) in channels.iter().enumerate() {
+                    let mut sum = channel.bias;
+                    for k in 0..taps {
+                        let ks = [k / window.kernel[1], k % window.kernel[1]];
+                        let x = tap(p.input, &window, at, ks, c).map_or(p.input_zero_point, |i| input[i].into());
+                        sum = sum.wrapping_add(x * i32::from(weights[k * depth + c]));
+                    }
+                    expected.push(requantize_accumulator(sum, channel, output.zero_point, output.activation));
+                }
+            }
+        }
+        expected.extend([7; 3]);
+        assert!(found == expected, "seed {seed}: {p:?}");
+    });
+    assert!(vectors() != Vectors::Avx512Vnni || computed.get() > 400, "{} layers are computed", computed.get());
+}

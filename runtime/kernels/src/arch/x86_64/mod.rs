@@ -11,6 +11,7 @@ mod multiply;
 mod requantize;
 
 use crate::add::AddSub;
+use crate::lines::{run, tail};
 use crate::matrix::{Filters, Inputs, Output};
 use crate::portable::{Steps, Window};
 use crate::quant::Channel;
@@ -49,6 +50,9 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
     // SAFETY: the processor has these instructions, the operands fit, and the windows can be stored.
     unsafe {
         match vectors() {
+            Vectors::Avx512Vnni if inputs.count == 1 && inputs.lines == 1 && filters.len > 0 => {
+                avx512::multiply_vector(filters, run(inputs.values, 0, filters.len), outputs);
+            }
             Vectors::Avx512Vnni if can_store::<Avx512Vnni>(filters.len) => {
                 multiply_avx512_vnni(filters, inputs, output_step, outputs);
             }
@@ -146,13 +150,19 @@ pub(crate) fn requantize(
     unsafe { requantize::requantize(accumulators, channels, Output { zero_point, activation }, outputs) }
 }
 
-/// [`portable::add_some`], eight at a time.
+/// [`portable::add_some`], 64 or eight at a time.
 pub(crate) fn add_some(p: &AddSub, a: &[i8], b: &[i8], outputs: &mut [i8]) -> usize {
     // Those of every checked model; others may saturate.
     let usual = [p.a, p.b, p.output].iter().all(|m| m.multiplier >= 0 && (-31..=0).contains(&m.shift));
     if vectors() == Vectors::Portable || !usual {
         return portable::add_some(p, a, b, outputs);
     }
-    // SAFETY: the processor has AVX2.
-    unsafe { requantize::add(p, a, b, outputs) }
+    // SAFETY: the processor has AVX2, and AVX-512 where it is found.
+    unsafe {
+        let done = if vectors() == Vectors::Avx512Vnni { avx512::add(p, a, b, outputs) } else { 0 };
+        match outputs.get_mut(done..) {
+            Some(rest) if !rest.is_empty() => done + requantize::add(p, tail(a, done), tail(b, done), rest),
+            _ => done,
+        }
+    }
 }

@@ -5,12 +5,16 @@
 //! filter's weights, is subtracted from the bias. Weights are brought into the order of the registers once for a call,
 //! which then serves all pixels of it.
 
+mod addition;
 mod convolution;
 mod depthwise;
 mod region;
 mod requantize;
 #[cfg(test)]
 mod tests;
+mod vector;
 
+pub(super) use addition::add;
 pub(super) use convolution::convolve;
 pub(super) use depthwise::depthwise_lines;
+pub(super) use vector::multiply_vector;

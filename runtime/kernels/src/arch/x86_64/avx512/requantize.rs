@@ -14,13 +14,14 @@
 use crate::matrix::Output;
 use crate::quant::Channel;
 use core::arch::x86_64::{
-    __m512i, _mm512_add_epi32, _mm512_add_epi64, _mm512_cmpeq_epi32_mask, _mm512_cmpge_epi32_mask,
-    _mm512_cmple_epi32_mask, _mm512_loadu_si512, _mm512_mask_add_epi64, _mm512_mask_mov_epi32,
-    _mm512_mask_shuffle_epi32, _mm512_maskz_loadu_epi32, _mm512_max_epi8, _mm512_max_epi32, _mm512_min_epi8,
-    _mm512_movepi64_mask, _mm512_mul_epi32, _mm512_packs_epi16, _mm512_packs_epi32, _mm512_permutex2var_epi32,
-    _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shuffle_epi32,
-    _mm512_slli_epi32, _mm512_slli_epi64, _mm512_sllv_epi32, _mm512_sllv_epi64, _mm512_srav_epi32, _mm512_srli_epi32,
-    _mm512_srli_epi64, _mm512_sub_epi32, _mm512_sub_epi64,
+    __m128i, __m512i, _mm_max_epi8, _mm_min_epi8, _mm512_add_epi32, _mm512_add_epi64, _mm512_castsi512_si128,
+    _mm512_cmpeq_epi32_mask, _mm512_cmpge_epi32_mask, _mm512_cmple_epi32_mask, _mm512_cvtsepi32_epi8,
+    _mm512_loadu_si512, _mm512_mask_add_epi64, _mm512_mask_mov_epi32, _mm512_mask_shuffle_epi32,
+    _mm512_maskz_loadu_epi32, _mm512_max_epi8, _mm512_max_epi32, _mm512_min_epi8, _mm512_movepi64_mask,
+    _mm512_mul_epi32, _mm512_packs_epi16, _mm512_packs_epi32, _mm512_permutex2var_epi32, _mm512_set1_epi8,
+    _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shuffle_epi32, _mm512_slli_epi32,
+    _mm512_slli_epi64, _mm512_sllv_epi32, _mm512_sllv_epi64, _mm512_srav_epi32, _mm512_srli_epi32, _mm512_srli_epi64,
+    _mm512_sub_epi32, _mm512_sub_epi64,
 };
 
 /// The maximum number of places to the right with which the zero point is added before the division: with more, the sum
@@ -216,6 +217,15 @@ impl Clamp {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
     pub(super) fn new(output: Output) -> Self {
         Self { lowest: _mm512_set1_epi8(output.activation.min()), highest: _mm512_set1_epi8(output.activation.max()) }
+    }
+
+    /// The bytes of one vector.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    pub(super) fn sixteen(self, scaled: __m512i) -> __m128i {
+        let bytes = _mm512_cvtsepi32_epi8(scaled);
+        let [lowest, highest] = [self.lowest, self.highest].map(|x| _mm512_castsi512_si128(x));
+        _mm_min_epi8(_mm_max_epi8(bytes, lowest), highest)
     }
 
     /// The bytes of four vectors: in each quarter, those of the quarters of all four, one after another.

@@ -1,13 +1,15 @@
 //! Layers of random shapes against their definition, on processors with the instructions.
 
-use super::{convolve, depthwise_lines};
+use super::{add, convolve, depthwise_lines, multiply_vector};
+use crate::add::AddSub;
 use crate::arch::x86_64::detect::{Vectors, vectors};
-use crate::matrix::Output;
+use crate::broadcast::Broadcast;
+use crate::matrix::{Filters, Output};
 use crate::quant::{Channel, requantize_accumulator};
 use crate::window::Lines;
 use crate::{Conv2d, DepthwiseConv2d};
 use std::vec::Vec;
-use tealight_types::{ActivationRange, Window2d};
+use tealight_types::{ActivationRange, Multiplier, Window2d};
 
 struct Random(u64);
 
@@ -220,4 +222,58 @@ fn depthwise_convolutions_equal_their_definition() {
         assert!(found == expected, "seed {seed}: {p:?}");
     });
     assert!(vectors() != Vectors::Avx512Vnni || computed.get() > 400, "{} layers are computed", computed.get());
+}
+
+#[test]
+fn products_with_a_vector_equal_their_definition() {
+    for_seeds(400, |seed, random| {
+        let len = random.pick([1, 3, 8, 63, 64, 65, 128, 200, 640]);
+        let rows = random.pick([1, 2, 10, 15, 16, 17, 32, 50]);
+        let (input, weights) = (random.bytes(len), random.bytes(len * rows));
+        let (channels, output) = (random.channels(rows), random.output());
+        let offset = random.next() as i32 >> 12;
+        let filters = Filters { weights: &weights, channels: &channels, len, offset, output };
+        let mut found = std::vec![7; rows + 3];
+        // SAFETY: the processor has the instructions, and the operands fit.
+        unsafe { multiply_vector(&filters, &input, &mut found) };
+        let sum = |row: &[i8]| row.iter().zip(&input).map(|(&w, &x)| i32::from(w) * i32::from(x)).sum::<i32>();
+        let expected = weights.chunks(len).zip(&channels).map(|(row, channel)| {
+            let sum = sum(row).wrapping_add(channel.bias).wrapping_add(offset);
+            requantize_accumulator(sum, channel, output.zero_point, output.activation)
+        });
+        let expected: Vec<i8> = expected.chain([7; 3]).collect();
+        assert_eq!(found, expected, "seed {seed}, {rows} rows of {len}");
+    });
+}
+
+#[test]
+fn sums_equal_their_definition() {
+    for_seeds(1000, |seed, random| {
+        let len = random.pick([63, 64, 130, 256]);
+        let (a, b, output) = (random.bytes(len), random.bytes(len), random.output());
+        let factor = |random: &mut Random| {
+            let (any, usual) = ((random.next() >> 1) as i32, (1 << 30) + (random.next() >> 2) as i32);
+            let shift = -(random.size(0, 31) as i32);
+            Multiplier { multiplier: random.pick([1 << 30, usual, any, 0]), shift: random.pick([0, -1, -3, shift]) }
+        };
+        let (by_a, by_b, by_output) = (factor(random), factor(random), factor(random));
+        let left = random.below(24) as i32;
+        let p = AddSub {
+            broadcast: Broadcast::elementwise(len, len),
+            a_zero_point: random.zero_point(),
+            b_zero_point: random.zero_point(),
+            output_zero_point: output.zero_point,
+            left_shift: random.pick([20, left]),
+            a: by_a,
+            b: by_b,
+            output: by_output,
+            activation: output.activation,
+        };
+        let mut found = std::vec![7; len];
+        // SAFETY: the processor has the instructions.
+        let done = unsafe { add(&p, &a, &b, &mut found) };
+        assert_eq!(done, len - len % 64);
+        let expected: Vec<i8> = (0..len).map(|i| if i < done { p.sum(a[i], b[i]) } else { 7 }).collect();
+        assert_eq!(found, expected, "seed {seed}: {p:?}");
+    });
 }

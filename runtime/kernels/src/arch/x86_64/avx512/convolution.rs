@@ -12,11 +12,11 @@ use crate::matrix::Output;
 use crate::quant::Channel;
 use crate::window::Lines;
 use core::arch::x86_64::{
-    __m512i, _mm_loadu_si128, _mm_maskz_loadu_epi8, _mm256_mask_storeu_epi8, _mm256_permute2x128_si256,
-    _mm512_castsi128_si512, _mm512_castsi512_si256, _mm512_dpbusd_epi32, _mm512_extracti64x4_epi64, _mm512_inserti32x4,
-    _mm512_load_si512, _mm512_permutexvar_epi32, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_setr_epi32,
-    _mm512_setzero_si512, _mm512_store_si512, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32,
-    _mm512_unpacklo_epi64,
+    __m128i, __m512i, _mm_loadu_si128, _mm_maskz_loadu_epi8, _mm_storeu_si128, _mm256_castsi256_si128,
+    _mm256_mask_storeu_epi8, _mm256_permute2x128_si256, _mm256_storeu_si256, _mm512_castsi128_si512,
+    _mm512_castsi512_si256, _mm512_dpbusd_epi32, _mm512_extracti64x4_epi64, _mm512_inserti32x4, _mm512_load_si512,
+    _mm512_permutexvar_epi32, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_setr_epi32, _mm512_setzero_si512,
+    _mm512_store_si512, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 use core::mem::MaybeUninit;
 use core::ops::Range;
@@ -258,11 +258,11 @@ impl Filters {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 unsafe fn order(shape: Shape, from: *const i8, rows: usize, to: *mut u8, stride: usize) -> __m512i {
     let len = shape.lines * shape.run;
-    let mut starts = [from; 16];
-    for (r, start) in starts.iter_mut().enumerate() {
-        // The last one stands for those that are missing.
-        *start = from.wrapping_add(r.min(rows - 1) * len);
-    }
+    // Each fourth row, and the distances of those after it; the last one stands for those that are missing.
+    let row = |r: usize| r.min(rows - 1);
+    let starts = [0, 4, 8, 12].map(|r| from.wrapping_add(row(r) * len));
+    let distances = [0, 1, 2, 3].map(|r| r * len);
+    let whole = rows == 16;
     let mut sums = _mm512_setzero_si512();
     let (mut at, mut to) = (0, to);
     for _ in 0..shape.lines {
@@ -271,11 +271,13 @@ unsafe fn order(shape: Shape, from: *const i8, rows: usize, to: *mut u8, stride:
             let now = left.min(16);
             // SAFETY: guaranteed by the caller.
             let quads = unsafe {
-                if now == 16 {
-                    turned(|r| _mm_loadu_si128(starts[r].wrapping_add(at).cast()))
-                } else {
-                    let mask = (u32::MAX >> (32 - now)) as u16;
-                    turned(|r| _mm_maskz_loadu_epi8(mask, starts[r].wrapping_add(at)))
+                let mask = (u32::MAX >> (32 - now)) as u16;
+                match (whole, now) {
+                    (true, 16) => turned(|r| _mm_loadu_si128(starts[r / 4].wrapping_add(distances[r % 4] + at).cast())),
+                    (true, _) => {
+                        turned(|r| _mm_maskz_loadu_epi8(mask, starts[r / 4].wrapping_add(distances[r % 4] + at)))
+                    }
+                    _ => turned(|r| _mm_maskz_loadu_epi8(mask, from.wrapping_add(row(r) * len + at))),
                 }
             };
             for quad in quads.into_iter().take(now.div_ceil(4)) {
@@ -295,7 +297,7 @@ unsafe fn order(shape: Shape, from: *const i8, rows: usize, to: *mut u8, stride:
 /// Of sixteen rows of four words, the columns.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn turned(load: impl Fn(usize) -> core::arch::x86_64::__m128i) -> [__m512i; 4] {
+fn turned(load: impl Fn(usize) -> __m128i) -> [__m512i; 4] {
     let rows = |i: usize| {
         let one = _mm512_inserti32x4::<1>(_mm512_castsi128_si512(load(i)), load(i + 4));
         _mm512_inserti32x4::<3>(_mm512_inserti32x4::<2>(one, load(i + 8)), load(i + 12))
@@ -431,7 +433,13 @@ impl Tile {
                     _ => _mm256_permute2x128_si256::<0x11>(halves[i / 2], halves[i / 2]),
                 };
                 // SAFETY: guaranteed by the caller: there is room for the filters of the mask.
-                unsafe { _mm256_mask_storeu_epi8(to, self.mask, half) };
+                unsafe {
+                    match (N, self.mask) {
+                        (2, u32::MAX) => _mm256_storeu_si256(to.cast(), half),
+                        (1, 0xffff) => _mm_storeu_si128(to.cast(), _mm256_castsi256_si128(half)),
+                        _ => _mm256_mask_storeu_epi8(to, self.mask, half),
+                    }
+                }
                 to = to.wrapping_add(self.output_step);
             }
         }

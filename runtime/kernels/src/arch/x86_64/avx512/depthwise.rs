@@ -12,10 +12,10 @@ use crate::matrix::Output;
 use crate::quant::Channel;
 use crate::window::Lines;
 use core::arch::x86_64::{
-    __m512i, _mm512_broadcast_i32x4, _mm512_broadcast_i64x4, _mm512_castsi512_si128, _mm512_castsi512_si256,
-    _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_mask_loadu_epi32, _mm512_mask_storeu_epi8, _mm512_maskz_loadu_epi8,
-    _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_unpackhi_epi8,
-    _mm512_unpackhi_epi16, _mm512_unpacklo_epi8, _mm512_unpacklo_epi16,
+    __m512i, _mm_cvtsi128_si64, _mm512_broadcast_i32x4, _mm512_broadcast_i64x4, _mm512_castsi512_si128,
+    _mm512_castsi512_si256, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_mask_loadu_epi32, _mm512_mask_storeu_epi8,
+    _mm512_maskz_loadu_epi8, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setzero_si512,
+    _mm512_storeu_si512, _mm512_unpackhi_epi8, _mm512_unpackhi_epi16, _mm512_unpacklo_epi8, _mm512_unpacklo_epi16,
 };
 use core::mem::MaybeUninit;
 use core::ops::Range;
@@ -272,7 +272,14 @@ impl Rows<'_> {
         let scaled =
             [blocks[0].scale(a, way), blocks[1].scale(b, way), blocks[2].scale(c, way), blocks[3].scale(d, way)];
         // SAFETY: guaranteed by the caller.
-        unsafe { _mm512_mask_storeu_epi8(outputs, mask, self.clamp.bytes(scaled)) };
+        unsafe {
+            let bytes = self.clamp.bytes(scaled);
+            if mask == u64::MAX {
+                _mm512_storeu_si512(outputs.cast(), bytes);
+            } else {
+                _mm512_mask_storeu_epi8(outputs, mask, bytes);
+            }
+        }
     }
 }
 
@@ -301,7 +308,7 @@ unsafe fn repeated(from: *const i8, size: usize, times: usize) -> __m512i {
     // SAFETY: guaranteed by the caller.
     let once = unsafe { _mm512_maskz_loadu_epi8(u64::MAX >> (64 - size), from) };
     let low = _mm512_castsi512_si128(once);
-    let word = core::arch::x86_64::_mm_cvtsi128_si64(low);
+    let word = _mm_cvtsi128_si64(low);
     match times {
         2 => _mm512_broadcast_i64x4(_mm512_castsi512_si256(once)),
         4 => _mm512_broadcast_i32x4(low),

@@ -273,9 +273,12 @@ unsafe fn set(to: *mut u8, value: u8, count: usize) {
     // SAFETY: guaranteed by the caller.
     unsafe {
         let mut i = 0;
-        while i < count {
-            _mm512_mask_storeu_epi8(to.add(i).cast(), first((count - i).min(64)), value);
+        while i + 64 <= count {
+            _mm512_storeu_si512(to.add(i).cast(), value);
             i += 64;
+        }
+        if i < count {
+            _mm512_mask_storeu_epi8(to.add(i).cast(), first(count - i), value);
         }
     }
 }

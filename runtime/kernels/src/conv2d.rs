@@ -103,7 +103,9 @@ impl Share for All {
 }
 
 /// Computes a share of the output channels.
-#[inline]
+// Where another function computes most layers, its stack is not to contain this one's.
+#[cfg_attr(x86_64_vectors, inline(never))]
+#[cfg_attr(not(x86_64_vectors), inline)]
 pub(crate) fn convolve_share<P: LinkedPaths, S: Share>(
     p: &Conv2d,
     share: S,

@@ -72,9 +72,7 @@ pub fn depthwise_conv2d_in<P: LinkedPaths>(
     if depthwise_lines(&p, (&lines, &rows), [input, weights], channels, output) {
         return;
     }
-    let layer = Layer::new(&p, weights, channels);
-    let mut padded = layer.padded_lines();
-    lines.for_each(rows, output, |at, xs, line| layer.compute_line::<P>(at, xs, &mut padded, input, line));
+    Layer::new(&p, weights, channels).compute::<P>(&lines, rows, input, output);
 }
 
 /// What all rows of a layer share.
@@ -103,6 +101,15 @@ impl<'a> Layer<'a> {
     #[inline]
     fn padded_lines(&self) -> Option<PaddedLines> {
         (PADS_DEPTHWISE && self.room > 0).then(PaddedLines::new)
+    }
+
+    /// Computes `rows`, which are of these lines.
+    // Where another function computes most layers, its stack is not to contain this one's.
+    #[cfg_attr(x86_64_vectors, inline(never))]
+    #[cfg_attr(not(x86_64_vectors), inline(always))]
+    fn compute<P: LinkedPaths>(&self, lines: &Lines, rows: Range<usize>, input: &[i8], output: &mut [i8]) {
+        let mut padded = self.padded_lines();
+        lines.for_each(rows, output, |at, xs, line| self.compute_line::<P>(at, xs, &mut padded, input, line));
     }
 
     /// Computes the pixels `xs` of output row `y`.

@@ -22,7 +22,7 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 
 /// The bytes of the weights that are in order at one time.
-const ORDERED: usize = 18 * 1024;
+const ORDERED: usize = 9 * 1024;
 
 /// The maximum number of blocks of sixteen filters whose weights are in order at one time.
 const BLOCKS: usize = 4;

@@ -131,6 +131,7 @@ impl Layer {
     ///
     /// # Safety
     /// The weights are there.
+    #[inline(never)]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
     unsafe fn lanes(&self, weights: &[i8], channels: &[Channel], size: usize) -> Lanes {
         let mut way = Way::Positive;

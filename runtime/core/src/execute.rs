@@ -20,14 +20,14 @@ pub(crate) struct Call<'s> {
     pub(crate) workspace: &'s [u8],
 }
 
-/// The bytes of the stack that rows are computed into in the place of a smaller scratch value. On hosts, where bringing
-/// weights into the order of the registers pays with many rows; a board has no memory for it.
+/// The bytes of the stack that rows are computed into in the place of a smaller scratch value. On hosts, where
+/// bringing weights into the order of the registers pays with many rows; a board has no memory for it.
 const ON_STACK: usize = if cfg!(all(target_arch = "x86_64", not(target_os = "none"))) { 8192 } else { 0 };
 
 /// Computes `rows` of `op`. Of an output that shares memory with an input, rows that share none of it are written
-/// directly; the others are computed into the scratch value, as many at a time as it holds, and copied to their place. On a
-/// host they are computed on the stack if it has room for more of them.
-/// Any other output is written directly. An operator with a workspace uses the scratch value for it.
+/// directly; the others are computed into the scratch value, as many at a time as it holds, and copied to their place.
+/// On a host they are computed on the stack if it has room for more of them. Any other output is written directly. An
+/// operator with a workspace uses the scratch value for it.
 pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: OpRecord<'_>, code: OpCode, rows: Range<u32>) {
     let output = model.record_of_value(op.output().into());
     let row_len = output.byte_len().checked_div(op.rows()).unwrap_or(0) as usize;

@@ -65,8 +65,8 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
     }
 }
 
-/// Computes `rows` of a convolution from `[input, weights]`. Returns whether it did: with the instructions of AVX-512, most
-/// layers of several pixels.
+/// Computes `rows` of a convolution from `[input, weights]`. Returns whether it did: with the instructions of AVX-512,
+/// most layers of several pixels.
 pub(crate) fn convolve(
     p: &Conv2d,
     rows: &Range<usize>,
@@ -77,7 +77,8 @@ pub(crate) fn convolve(
     vectors() == Vectors::Avx512Vnni && avx512::convolve(p, rows, operands, channels, output)
 }
 
-/// [`composed::depthwise_lines`](crate::composed::depthwise_lines), with the instructions of AVX-512.
+/// Computes `rows` of a depthwise convolution, whose output has these lines, from `[input, weights]`. Returns whether
+/// it did: with the instructions of AVX-512, most layers.
 pub(crate) fn depthwise_lines(
     p: &DepthwiseConv2d,
     rows: (&Lines, &Range<usize>),

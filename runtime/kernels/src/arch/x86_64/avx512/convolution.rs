@@ -1,7 +1,8 @@
 //! Convolutions: each input is multiplied with the weights of sixteen filters at a time.
 //!
-//! Four adjacent elements of a run are broadcast to all lanes, and lane `i` has the weights of filter `i` for them. So no
-//! lanes are added together at the end. The weights of sixteen filters, four bytes of each, are brought into this order.
+//! Four adjacent elements of a run are broadcast to all lanes, and lane `i` has the weights of filter `i` for them. So
+//! no lanes are added together at the end. The weights of sixteen filters, four bytes of each, are brought into this
+//! order.
 
 use super::region::{Columns, Geometry, Part, Region};
 use super::requantize::{Block, Clamp, Way};
@@ -154,8 +155,8 @@ impl Layer {
         }
     }
 
-    /// Multiplies the pixels of a part with `count` filters; `outputs` are from the first filter's on, and pixels' outputs
-    /// are so far apart.
+    /// Multiplies the pixels of a part with `count` filters; `outputs` are from the first filter's on, and pixels'
+    /// outputs are so far apart.
     ///
     /// # Safety
     /// As for [`compute`](Self::compute); the region is filled, the filters are in order, all outputs have room.
@@ -210,8 +211,9 @@ impl Layer {
 }
 
 impl Filters {
-    /// Brings the weights of the first `count` filters into order: of each 32 filters four weights of the first sixteen,
-    /// then of the others; of the last sixteen or fewer, if no more are left, alone. Returns how all are requantized.
+    /// Brings the weights of the first `count` filters into order: of each 32 filters four weights of the first
+    /// sixteen, then of the others; of the last sixteen or fewer, if no more are left, alone. Returns how all are
+    /// requantized.
     ///
     /// # Safety
     /// The filters are there, and there is room for them.
@@ -251,7 +253,8 @@ impl Filters {
     }
 }
 
-/// Writes the weights of sixteen filters, or of fewer, in the order of the registers, so far apart, and returns their sums.
+/// Writes the weights of sixteen filters, or of fewer, in the order of the registers, so far apart, and returns their
+/// sums.
 ///
 /// # Safety
 /// So many filters, at least one, lie from `from` on, and there is room.
@@ -313,8 +316,8 @@ fn turned(load: impl Fn(usize) -> __m128i) -> [__m512i; 4] {
     ]
 }
 
-/// The maximum number of pixels of a tile of 32 filters, which together have sixteen sums; of sixteen filters, twice as many
-/// are possible.
+/// The maximum number of pixels of a tile of 32 filters, which together have sixteen sums; of sixteen filters, twice
+/// as many are possible.
 const MOST: usize = 8;
 
 /// What the tiles of 16 or 32 filters share.

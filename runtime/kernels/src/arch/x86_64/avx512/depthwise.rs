@@ -1,7 +1,7 @@
 //! Depthwise convolutions of 64 outputs at a time.
 //!
-//! The elements of four taps are brought together for each channel, so that `VPDPBUSD` multiplies four taps at a time. The
-//! 64 outputs are those of adjacent channels, or, where an input has few channels, of adjacent pixels too: their
+//! The elements of four taps are brought together for each channel, so that `VPDPBUSD` multiplies four taps at a time.
+//! The 64 outputs are those of adjacent channels, or, where an input has few channels, of adjacent pixels too: their
 //! elements are one after another in a region whose pixels are sorted by the stride's phase.
 
 use super::region::{Columns, Geometry, Part, Pitches, Region};
@@ -142,7 +142,8 @@ impl Layer {
                 let there = size.saturating_sub(channel).min(4).min(channels.len().saturating_sub(channel));
                 (channels.as_ptr().cast::<i32>().wrapping_add(3 * channel), there)
             };
-            // Of 48 words, vector `w` has `16 w..16 w + 16`: the last ones of four channels, and the first ones of the next.
+            // Of 48 words, vector `w` has `16 w..16 w + 16`: the last ones of four channels, and the first ones of the
+            // next.
             let words = [0, 1, 2].map(|w| {
                 [w, w + 1].into_iter().fold(_mm512_setzero_si512(), |words, j| {
                     let (start, there) = four(j);
@@ -284,8 +285,8 @@ impl Rows<'_> {
     }
 }
 
-/// The elements of four vectors in turns. Four vectors hold those of the lanes `16 j + 4 v..16 j + 4 v + 4` in quarter `j` of
-/// vector `v`, so that packing puts sums of them back into order.
+/// The elements of four vectors in turns. Four vectors hold those of the lanes `16 j + 4 v..16 j + 4 v + 4` in quarter
+/// `j` of vector `v`, so that packing puts sums of them back into order.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 fn together([a, b, c, d]: [__m512i; 4]) -> [__m512i; 4] {

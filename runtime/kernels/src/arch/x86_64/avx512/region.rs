@@ -180,8 +180,8 @@ impl Region {
         self.bytes.as_ptr().cast()
     }
 
-    /// Copies the windows of all pixels of a part, and returns the distances in the copy. Up to 64 bytes behind the last
-    /// may be read.
+    /// Copies the windows of all pixels of a part, and returns the distances in the copy. Up to 64 bytes behind the
+    /// last may be read.
     ///
     /// # Safety
     /// `geometry` is one of `input`, which has these channels, and `part` is one of its parts for these columns.

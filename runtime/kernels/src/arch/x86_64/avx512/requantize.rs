@@ -1,15 +1,15 @@
 //! Requantization of sixteen accumulators at a time.
 //!
-//! Both roundings of [`requantize_accumulator`](crate::quant::requantize_accumulator) are one of the product in 64 bits. With
-//! an accumulator `x`, a multiplier `m` and `r` places to the right, it computes `t = floor((x m + 2^30) / 2^31)`, and of
-//! that `floor((t - n + 2^(r - 1)) / 2^r)`, where `n` is 1 if `t` is negative and else 0. As
-//! `floor((floor(a) + b) / c) = floor((a + b) / c)` for integers `b` and `c`, this is
-//! `floor((x m + 2^30 + 2^(r + 30) - n 2^31) / 2^(r + 31))`. If `x m` is negative and `t` is 0, the result is 0 for either
-//! `n`; so `n` is 1 where the product is negative. The output's zero point is a multiple of the divisor and is added
-//! before, too. As `r` is at least 1, the upper 32 bits of the sum, shifted by `r - 1`, are the result.
+//! Both roundings of [`requantize_accumulator`](crate::quant::requantize_accumulator) are one of the product in 64
+//! bits. With an accumulator `x`, a multiplier `m` and `r` places to the right, it computes
+//! `t = floor((x m + 2^30) / 2^31)`, and of that `floor((t - n + 2^(r - 1)) / 2^r)`, where `n` is 1 if `t` is negative
+//! and else 0. As `floor((floor(a) + b) / c) = floor((a + b) / c)` for integers `b` and `c`, this is
+//! `floor((x m + 2^30 + 2^(r + 30) - n 2^31) / 2^(r + 31))`. If `x m` is negative and `t` is 0, the result is 0 for
+//! either `n`; so `n` is 1 where the product is negative. The output's zero point is a multiple of the divisor and is
+//! added before, too. As `r` is at least 1, the upper 32 bits of the sum, shifted by `r - 1`, are the result.
 //!
-//! Where the activation's minimum is the zero point or more, negative results have the same output for either `n`, and it
-//! is left out.
+//! Where the activation's minimum is the zero point or more, negative results have the same output for either `n`, and
+//! it is left out.
 
 use crate::matrix::Output;
 use crate::quant::Channel;
@@ -24,12 +24,12 @@ use core::arch::x86_64::{
     _mm512_sub_epi32, _mm512_sub_epi64,
 };
 
-/// The maximum number of places to the right with which the zero point is added before the division: with more, the sum
-/// could exceed 64 bits.
+/// The maximum number of places to the right with which the zero point is added before the division: with more, the
+/// sum could exceed 64 bits.
 const MOST: i32 = 23;
 
-/// Where every third word of three vectors lies, from each of the first three on: first in two of them, then in what is
-/// found there and the last one.
+/// Where every third word of three vectors lies, from each of the first three on: first in two of them, then in what
+/// is found there and the last one.
 const THIRDS: [[[i32; 16]; 2]; 3] = {
     let mut thirds = [[[0; 16]; 2]; 3];
     let mut at = 0;
@@ -49,8 +49,8 @@ pub(super) enum Way {
     Positive,
     /// By the formula above.
     Signed,
-    /// Some channels have other factors: the zero point is added last; an accumulator is shifted to the left first; with `r`
-    /// of 0, twice the product is taken, and `n` is 0.
+    /// Some channels have other factors: the zero point is added last; an accumulator is shifted to the left first;
+    /// with `r` of 0, twice the product is taken, and `n` is 0.
     General,
 }
 
@@ -67,8 +67,8 @@ pub(super) struct Block {
     offsets: [__m512i; 2],
     /// Places to the right in the upper half of a product.
     shift: __m512i,
-    /// In the general way alone: places to the left of the accumulator, those of the products of the even and of the odd
-    /// channels, what is added to negative ones, and the zero point if it is not in the offsets.
+    /// In the general way alone: places to the left of the accumulator, those of the products of the even and of the
+    /// odd channels, what is added to negative ones, and the zero point if it is not in the offsets.
     left: __m512i,
     doubled: [__m512i; 2],
     negative: [__m512i; 2],

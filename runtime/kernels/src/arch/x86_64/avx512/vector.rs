@@ -12,11 +12,12 @@ use core::arch::x86_64::{
     _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64, _mm512_xor_si512,
 };
 
-/// Multiplies one input with all filters, of at least one element, as [`composed::multiply`](crate::composed::multiply).
+/// Multiplies one input with all filters, of at least one element, as
+/// [`composed::multiply`](crate::composed::multiply).
 ///
 /// # Safety
-/// The processor has the instructions; the filters lie within their slice, `input` has as many elements as one, and there
-/// are as many outputs.
+/// The processor has the instructions; the filters lie within their slice, `input` has as many elements as one, and
+/// there are as many outputs.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 pub(in super::super) unsafe fn multiply_vector(filters: &Filters<'_>, input: &[i8], outputs: &mut [i8]) {
     let (len, all) = (filters.len, filters.channels.len());
@@ -85,8 +86,8 @@ impl Vector {
         _mm512_reduce_add_epi32(sums)
     }
 
-    /// The sums of sixteen rows, where row `last` stands for those behind it; 128 times the sum of the input is in each. `S`
-    /// is the number of steps, all of them whole, or 0 for any.
+    /// The sums of sixteen rows, where row `last` stands for those behind it; 128 times the sum of the input is in
+    /// each. `S` is the number of steps, all of them whole, or 0 for any.
     ///
     /// # Safety
     /// The input and the rows up to `last` are there.

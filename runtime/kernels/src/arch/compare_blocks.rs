@@ -44,6 +44,20 @@ fn same_products<B: Block>(random: &mut Random, weights: &[u8], activations: &[u
     for (r, output) in b.iter_mut().enumerate().take(count) {
         *output = B::vec_dot(run(weights, r * row_blocks, row_blocks), activations);
     }
+    same_bits(&a, &b) && same_batches::<B>(random, weights, activations)
+}
+
+/// Compares the products of several rows of activations of one block each.
+#[inline(never)]
+fn same_batches<B: Block>(random: &mut Random, weights: &[B], activations: &[B::Activation]) -> bool {
+    let (width, mut a, mut b) = (1 + random.below(9), [7.0; ROWS], [7.0; ROWS]);
+    let batches = activations.len().min(ROWS / width);
+    let count = batches * width;
+    let (weights, activations) = (run(weights, 0, width), run(activations, 0, batches));
+    B::multiply_batches(weights, activations, 1, width, a.get_mut(..count).unwrap_or(&mut []));
+    for (i, output) in b.iter_mut().enumerate().take(count) {
+        *output = B::vec_dot(run(weights, i % width, 1), run(activations, i / width, 1));
+    }
     same_bits(&a, &b)
 }
 

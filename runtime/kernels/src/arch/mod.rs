@@ -67,7 +67,7 @@ pub(crate) use crate::composed::{depthwise, multiply};
 #[cfg(not(any(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, riscv_m, riscv_v, x86_64_vectors)))]
 pub(crate) use crate::portable::{ROWS, SHORTEST_RUN, dot_rows, multiply_taps, requantize};
 
-#[cfg(not(all(arm_dsp, arm_vfp)))]
+#[cfg(not(any(x86_64_vectors, all(arm_dsp, arm_vfp))))]
 pub(crate) use crate::block::quantize_block as quantize_q8_0;
 #[cfg(all(arm_dsp, arm_vfp))]
 pub(crate) use arm_blocks::{multiply_q4_0, multiply_q8_0, quantize_q8_0};
@@ -77,7 +77,7 @@ pub(crate) use crate::block::multiply_rows as multiply_blocks;
 #[cfg(arm_neon)]
 pub(crate) use arm_neon::multiply_elements;
 #[cfg(x86_64_vectors)]
-pub(crate) use x86_64::blocks::{multiply_blocks, multiply_elements};
+pub(crate) use x86_64::blocks::{multiply_batches, multiply_blocks, multiply_elements, quantize_q8_0};
 
 #[cfg(not(arm_vfp))]
 pub(crate) use crate::float::products::add_bias;
@@ -95,6 +95,9 @@ pub(crate) use arm_vfp::{Element, add_bias, depthwise_f32, f32_to_half, half_to_
 pub(crate) use lanes::Element;
 #[cfg(x86_64_vectors)]
 pub(crate) use x86_64::float::{WHOLE_LINES, depthwise_f32, depthwise_pixels, multiply_f32, multiply_pixels};
+
+/// Whether a block of weights is unpacked once for several rows of activations: [`multiply_batches`].
+pub(crate) const UNPACKS_ONCE: bool = cfg!(x86_64_vectors);
 
 /// What an instruction set needs for a type of weights: nothing.
 #[cfg(not(any(arm_neon, arm_vfp, x86_64_vectors)))]

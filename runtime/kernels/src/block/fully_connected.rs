@@ -8,6 +8,7 @@ use core::ops::Range;
 
 use super::types::{Visit, visit};
 use super::{Block, BlockType, blocks};
+use crate::arch;
 use crate::lines::{run, tail};
 use crate::window::div_rem;
 
@@ -57,13 +58,24 @@ pub fn fully_connected_block_of<B: Block>(
     let (activations, weights) = (blocks::<B::Activation>(activations), blocks::<B>(weights));
     let row_blocks = p.in_features / B::LEN.max(1);
     let (mut row, mut rest) = (rows.start, output);
-    // The features of a batch at once.
+    // The features of a batch at once, or of several.
     while !rest.is_empty() {
         let (batch, feature) = div_rem(row, p.out_features);
-        let count = p.out_features.saturating_sub(feature).clamp(1, rest.len());
+        let (batches, _) = if arch::UNPACKS_ONCE && feature == 0 && p.out_features > 0 {
+            div_rem(rest.len(), p.out_features)
+        } else {
+            (1, 0)
+        };
+        let features = p.out_features.saturating_sub(feature).clamp(1, rest.len());
+        let count = if batches > 1 { batches.wrapping_mul(p.out_features) } else { features };
         let Some((outputs, later)) = rest.split_at_mut_checked(count) else { return };
-        let activations = run(activations, batch.wrapping_mul(row_blocks), row_blocks);
-        B::multiply(tail(weights, feature.wrapping_mul(row_blocks)), activations, outputs);
+        let first = batch.wrapping_mul(row_blocks);
+        if batches > 1 {
+            B::multiply_batches(weights, tail(activations, first), row_blocks, p.out_features, outputs);
+        } else {
+            let activations = run(activations, first, row_blocks);
+            B::multiply(tail(weights, feature.wrapping_mul(row_blocks)), activations, outputs);
+        }
         (row, rest) = (row.wrapping_add(count), later);
     }
 }

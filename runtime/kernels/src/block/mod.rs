@@ -55,10 +55,12 @@ pub use q8_0::BlockQ8_0;
 pub(crate) use q8_0::quantize_block;
 pub use q8_1::BlockQ8_1;
 pub use q8k::BlockQ8K;
+#[cfg(x86_64_vectors)]
+pub(crate) use search::{greatest_magnitude, inverse};
 pub use tealight_types::BlockType;
 
 use crate::arch;
-use crate::lines::take;
+use crate::lines::{for_each_line, run, take};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// The number of elements in a block of the types without K.
@@ -91,6 +93,36 @@ pub trait Block: Copy + FromBytes + IntoBytes + Immutable + KnownLayout + Unalig
     fn multiply(weights: &[Self], activations: &[Self::Activation], outputs: &mut [f32]) {
         arch::multiply_blocks(weights, activations, outputs);
     }
+
+    /// [`multiply`](Self::multiply) for several rows of activations, of `row_blocks` blocks each. Each has `width` of the
+    /// outputs, one for each row of the weights.
+    fn multiply_batches(
+        weights: &[Self],
+        activations: &[Self::Activation],
+        row_blocks: usize,
+        width: usize,
+        outputs: &mut [f32],
+    ) {
+        one_after_another(weights, activations, row_blocks, width, outputs, Self::multiply);
+    }
+}
+
+/// [`Block::multiply_batches`], by `multiply` for one row of activations.
+#[inline(always)]
+pub(crate) fn one_after_another<B: Block>(
+    weights: &[B],
+    activations: &[B::Activation],
+    row_blocks: usize,
+    width: usize,
+    outputs: &mut [f32],
+    multiply: fn(&[B], &[B::Activation], &mut [f32]),
+) {
+    if width == 0 {
+        return;
+    }
+    for_each_line(0..usize::MAX, width, outputs, |batch, outputs| {
+        multiply(weights, run(activations, batch.wrapping_mul(row_blocks), row_blocks), outputs);
+    });
 }
 
 /// [`Block::multiply`] by [`Block::vec_dot`].

@@ -52,4 +52,15 @@ impl Block for BlockQ4_1 {
     fn multiply(weights: &[Self], activations: &[BlockQ8_1], outputs: &mut [f32]) {
         crate::arch::multiply_elements(weights, activations, outputs);
     }
+
+    #[cfg(x86_64_vectors)]
+    fn multiply_batches(
+        weights: &[Self],
+        activations: &[Self::Activation],
+        row_blocks: usize,
+        width: usize,
+        outputs: &mut [f32],
+    ) {
+        crate::arch::multiply_batches(weights, activations, row_blocks, width, outputs);
+    }
 }

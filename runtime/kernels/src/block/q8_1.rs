@@ -50,6 +50,17 @@ impl Block for BlockQ8_1 {
     fn multiply(weights: &[Self], activations: &[Self], outputs: &mut [f32]) {
         arch::multiply_elements(weights, activations, outputs);
     }
+
+    #[cfg(x86_64_vectors)]
+    fn multiply_batches(
+        weights: &[Self],
+        activations: &[Self::Activation],
+        row_blocks: usize,
+        width: usize,
+        outputs: &mut [f32],
+    ) {
+        arch::multiply_batches(weights, activations, row_blocks, width, outputs);
+    }
 }
 
 impl BlockQ8_1 {

@@ -85,6 +85,8 @@ pub(crate) use crate::float::products::add_bias;
 pub(crate) use crate::float::products::{WHOLE_LINES, depthwise_pixels, multiply_pixels};
 #[cfg(not(any(arm_neon, arm_vfp, x86_64_vectors)))]
 pub(crate) use crate::float::products::{depthwise_f32, multiply_f32};
+#[cfg(not(x86_64_vectors))]
+pub(crate) use crate::float::unary::silus;
 #[cfg(not(arm_vfp))]
 pub(crate) use crate::half_to_f32::{f32_to_half, half_to_f32};
 #[cfg(arm_neon)]
@@ -93,6 +95,8 @@ pub(crate) use arm_neon::float::{WHOLE_LINES, depthwise_f32, depthwise_pixels, m
 pub(crate) use arm_vfp::{Element, add_bias, depthwise_f32, f32_to_half, half_to_f32, multiply_f32};
 #[cfg(any(arm_neon, x86_64_vectors))]
 pub(crate) use lanes::Element;
+#[cfg(x86_64_vectors)]
+pub(crate) use x86_64::float::silus;
 #[cfg(x86_64_vectors)]
 pub(crate) use x86_64::float::{WHOLE_LINES, depthwise_f32, depthwise_pixels, multiply_f32, multiply_pixels};
 

@@ -5,6 +5,7 @@
 //! the same.
 
 use super::clamp;
+use crate::arch;
 pub use tealight_types::UnaryFunction;
 
 /// Applies `f` to each element of `input`. The caller slices both to the rows it wants.
@@ -19,7 +20,7 @@ pub fn unary(f: UnaryFunction, input: &[f32], output: &mut [f32]) {
         UnaryFunction::Tanh => map(input, output, libm::tanhf),
         UnaryFunction::Gelu => map(input, output, gelu),
         UnaryFunction::GeluTanh => map(input, output, gelu_tanh),
-        UnaryFunction::Silu => map(input, output, silu),
+        UnaryFunction::Silu => arch::silus(input, output),
         UnaryFunction::Softplus => map(input, output, softplus),
         UnaryFunction::Erf => map(input, output, libm::erff),
         UnaryFunction::Exp => map(input, output, libm::expf),
@@ -59,6 +60,12 @@ pub fn map(input: &[f32], output: &mut [f32], f: impl Fn(f32) -> f32) {
     for (output, &x) in output.iter_mut().zip(input) {
         *output = f(x);
     }
+}
+
+/// [`silu`] of each element.
+#[inline]
+pub(crate) fn silus(input: &[f32], output: &mut [f32]) {
+    map(input, output, silu);
 }
 
 /// `x`, or `slope * x` below 0.

@@ -4,14 +4,17 @@
 
 use super::detect::{Vectors, vectors};
 use crate::arch::lanes::{self, Element, some_bytes, some_halves};
-use crate::float::Weight;
 use crate::float::products::{self, Pixels, rows_fit};
+use crate::float::{Weight, unary};
 use crate::portable::Window;
 use core::arch::x86_64::{
-    __m256, _CMP_GT_OQ, _CMP_LT_OQ, _mm_cvtsi64_si128, _mm_loadl_epi64, _mm_loadu_si128, _mm_set_epi64x, _mm256_add_ps,
-    _mm256_blendv_ps, _mm256_cmp_ps, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtph_ps, _mm256_loadu_ps,
-    _mm256_loadu_si256, _mm256_maskload_ps, _mm256_mul_ps, _mm256_permute2f128_ps, _mm256_set1_ps, _mm256_setzero_ps,
-    _mm256_shuffle_ps, _mm256_storeu_ps,
+    __m256, _CMP_GT_OQ, _CMP_LT_OQ, _mm_cvtsi64_si128, _mm_loadl_epi64, _mm_loadu_si128, _mm_set_epi64x,
+    _mm256_add_epi32, _mm256_add_ps, _mm256_and_ps, _mm256_and_si256, _mm256_blendv_epi8, _mm256_blendv_ps,
+    _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cmpgt_epi32, _mm256_cvtepi8_epi32,
+    _mm256_cvtepi32_ps, _mm256_cvtph_ps, _mm256_cvttps_epi32, _mm256_div_ps, _mm256_loadu_ps, _mm256_loadu_si256,
+    _mm256_maskload_ps, _mm256_movemask_epi8, _mm256_mul_ps, _mm256_or_ps, _mm256_permute2f128_ps, _mm256_set1_epi32,
+    _mm256_set1_ps, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps,
+    _mm256_xor_ps,
 };
 use half::f16;
 
@@ -240,4 +243,99 @@ pub(crate) fn depthwise_pixels<W: Weight>(pixels: &Pixels<'_, &[W]>, outputs: &m
 unsafe fn depthwise_pixels_avx2<W: Weight>(pixels: &Pixels<'_, &[W]>, outputs: &mut [f32]) {
     // SAFETY: guaranteed by the caller.
     unsafe { lanes::depthwise_pixels(pixels, outputs) }
+}
+
+/// [`unary::silus`], eight at a time.
+pub(crate) fn silus(input: &[f32], output: &mut [f32]) {
+    if vectors() == Vectors::Portable {
+        return unary::silus(input, output);
+    }
+    // SAFETY: the processor has AVX2.
+    unsafe { silus_avx2(input, output) }
+}
+
+/// # Safety
+/// The processor has AVX2.
+#[target_feature(enable = "avx2,f16c")]
+unsafe fn silus_avx2(input: &[f32], output: &mut [f32]) {
+    let count = input.len().min(output.len());
+    let (Some(input), Some(output)) = (input.get(..count), output.get_mut(..count)) else { return };
+    let ((eights, rest), (outputs, others)) = (input.as_chunks::<8>(), output.as_chunks_mut::<8>());
+    for (x, output) in eights.iter().zip(outputs) {
+        // SAFETY: there are eight, and room for as many.
+        unsafe {
+            let lanes = _mm256_loadu_ps(x.as_ptr());
+            match exp(_mm256_xor_ps(lanes, _mm256_set1_ps(-0.0))) {
+                Some(exp) => {
+                    let one = _mm256_set1_ps(1.0);
+                    _mm256_storeu_ps(output.as_mut_ptr(), _mm256_div_ps(lanes, _mm256_add_ps(one, exp)));
+                }
+                None => unary::silus(x, output),
+            }
+        }
+    }
+    unary::silus(rest, others);
+}
+
+/// `libm::expf` of each lane, step by step; `None` if a lane is NaN, or so large that the result is infinite or not a normal
+/// number.
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+fn exp(x: __m256) -> Option<__m256> {
+    let magnitude = _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(i32::MAX));
+    let above = |bits: i32| _mm256_cmpgt_epi32(magnitude, _mm256_set1_epi32(bits));
+    // 87.33655.
+    if _mm256_movemask_epi8(above(0x42ae_ac4f)) != 0 {
+        return None;
+    }
+    // 1.5 and 0.5 times the logarithm of 2, and 2^-14.
+    let (large, reduced, usual) = (above(0x3f85_1592), above(0x3eb1_7218), above(0x3900_0000));
+    let sign = _mm256_and_ps(x, _mm256_set1_ps(-0.0));
+    let half = _mm256_or_ps(_mm256_set1_ps(0.5), sign);
+    let many = _mm256_cvttps_epi32(_mm256_add_ps(_mm256_mul_ps(_mm256_set1_ps(1.442_695), x), half));
+    let one = _mm256_cvttps_epi32(_mm256_or_ps(_mm256_set1_ps(1.0), sign));
+    let k = _mm256_and_si256(_mm256_blendv_epi8(one, many, large), reduced);
+    let factor = _mm256_cvtepi32_ps(k);
+    let high = _mm256_sub_ps(x, _mm256_mul_ps(factor, _mm256_set1_ps(0.693_145_75)));
+    let low = _mm256_mul_ps(factor, _mm256_set1_ps(1.428_606_8e-6));
+    let r = _mm256_sub_ps(high, low);
+    let square = _mm256_mul_ps(r, r);
+    let series = _mm256_mul_ps(square, _mm256_set1_ps(-2.766_733_3e-3));
+    let series = _mm256_mul_ps(square, _mm256_add_ps(_mm256_set1_ps(1.666_662_5e-1), series));
+    let c = _mm256_sub_ps(r, series);
+    let quotient = _mm256_div_ps(_mm256_mul_ps(r, c), _mm256_sub_ps(_mm256_set1_ps(2.0), c));
+    let one = _mm256_set1_ps(1.0);
+    let y = _mm256_add_ps(one, _mm256_add_ps(_mm256_sub_ps(quotient, low), high));
+    let power = _mm256_slli_epi32::<23>(_mm256_add_epi32(k, _mm256_set1_epi32(127)));
+    let y = _mm256_mul_ps(y, _mm256_castsi256_ps(power));
+    Some(_mm256_blendv_ps(_mm256_add_ps(one, x), y, _mm256_castsi256_ps(usual)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silu_is_that_of_plain_rust_for_every_kind_of_number() {
+        // Every 4093th of all numbers, in an order that mixes large and small ones within eight.
+        let numbers: std::vec::Vec<f32> =
+            (0..1u32 << 20).map(|i| f32::from_bits(i.wrapping_mul(4093).wrapping_mul(0x9E37_79B1))).collect();
+        // And small ones, which a function without exceptions computes.
+        let usual =
+            (0..1u32 << 20).map(|i| f32::from_bits(0x3800_0000 + i * 173 % 0x0AAE_AC4F) * [1.0, -1.0][i as usize % 2]);
+        for numbers in [numbers, usual.collect()] {
+            let (mut a, mut b) = (std::vec![0.0; numbers.len() - 3], std::vec![0.0; numbers.len() - 3]);
+            silus(&numbers, &mut a);
+            unary::silus(&numbers, &mut b);
+            for ((x, a), b) in numbers.iter().zip(&a).zip(&b) {
+                assert!(a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()), "{x}: {a}, not {b}");
+            }
+        }
+        for (from, to) in [(0, 5), (5, 0), (7, 20), (20, 7), (8, 8), (16, 9), (9, 16)] {
+            let (x, mut a, mut b) = (std::vec![1.5; from], std::vec![7.0; to], std::vec![7.0; to]);
+            silus(&x, &mut a);
+            unary::silus(&x, &mut b);
+            assert_eq!(a, b, "{from} to {to}");
+        }
+    }
 }

@@ -50,7 +50,7 @@ fn main() {
                 Operand::Bytes(vec![1024, of.row_bytes(1024) as u32], weights),
                 Operand::None,
             ];
-            let op = FullyConnectedBlock { block: of, activation: UNBOUNDED };
+            let op = FullyConnectedBlock { block: of, activation: UNBOUNDED, together: false };
             let what = format!("FullyConnectedBlock {} {batches} x 1024 -> 1024", of.name());
             time(&what, Operator::FullyConnectedBlock(op), operands, &[batches, 1024]);
         }

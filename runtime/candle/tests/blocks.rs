@@ -49,7 +49,11 @@ fn layer(format: BlockType, outputs: usize, rng: &mut Rng) -> Layer {
             magnitudes.push(sum + f64::from(bias.abs()));
         }
     }
-    let op = FullyConnectedBlock { block: format, activation: [-f32::INFINITY, 0.5 * scale * scale * 10.0] };
+    let op = FullyConnectedBlock {
+        block: format,
+        activation: [-f32::INFINITY, 0.5 * scale * scale * 10.0],
+        together: false,
+    };
     let dims = |dims: [usize; 2]| dims.map(|dim| dim as u32).to_vec();
     let operands = vec![
         Operand::Input(dims([BATCHES, depth])),

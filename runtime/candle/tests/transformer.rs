@@ -48,7 +48,7 @@ impl Decoder {
     }
 
     fn product(&mut self, name: &str, x: TensorId, matrix: TensorId, rows: u32) -> TensorId {
-        let op = FullyConnectedBlock { block: self.block, activation: ALL };
+        let op = FullyConnectedBlock { block: self.block, activation: ALL, together: false };
         self.b.op(name, Operator::FullyConnectedBlock(op), [Some(x), Some(matrix), None], F32, &[1, rows])
     }
 

@@ -83,7 +83,7 @@ pub use interface::{ElementOf, Typed, code, len_of, read_output, value_of, write
 pub use linked::paths_of;
 pub use linked::{AllOps, Int8Ops, Int16Ops, Ops};
 #[cfg(feature = "alloc")]
-pub use owned::{AlignedBytes, OpenError, OwnedSession};
+pub use owned::{AlignedBytes, OpenError, OwnedSession, Plan};
 pub use score::{argmax, compare_scores, top_k};
 pub use session::{Budget, Limit, LoadError, Position, Progress, Session};
 #[doc(hidden)]

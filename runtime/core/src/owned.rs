@@ -88,12 +88,26 @@ impl core::error::Error for OpenError {}
 /// [`over`](Self::over). `E` may compute operators in place of the kernels, as in [`Session`].
 pub struct OwnedSession<B = AlignedBytes, E = Kernels> {
     bytes: B,
+    /// The plan that is selected.
     checked: Checked,
+    /// Which one it is.
+    plan: Plan,
+    /// The other plan, if the session has both.
+    other: Option<Checked>,
     memory: Vec<Align16>,
     position: Position,
     engine: E,
     #[cfg(feature = "threads")]
     team: Option<(Team, PollOnThreads<B, E>)>,
+}
+
+/// One of the plans of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// The first, which every file has.
+    First,
+    /// The plan that reads several elements of a sequence at a time: [`Model::batch`].
+    Batch,
 }
 
 /// [`OwnedSession::poll`] on the threads of a team. It exists for what can be sent to another thread only.
@@ -142,8 +156,8 @@ impl<B: AsRef<[u8]>> OwnedSession<B> {
     /// The same session, reset, on one thread, with an engine that is offered each operator before the kernels compute
     /// it.
     pub fn with_engine<E: Engine>(self, engine: E) -> OwnedSession<B, E> {
-        let Self { bytes, checked, memory, .. } = self;
-        let mut session = OwnedSession::assemble(bytes, checked, memory, engine);
+        let Self { bytes, checked, plan, other, memory, .. } = self;
+        let mut session = OwnedSession { plan, other, ..OwnedSession::assemble(bytes, checked, memory, engine) };
         session.reset();
         session
     }
@@ -155,12 +169,34 @@ impl<B: AsRef<[u8]>, E: Engine> OwnedSession<B, E> {
         Self {
             bytes,
             checked,
+            plan: Plan::First,
+            other: None,
             memory,
             position: Position::default(),
             engine,
             #[cfg(feature = "threads")]
             team: None,
         }
+    }
+
+    /// The same session, reset, on one thread, with the file's second plan, if it has one ([`Model::batch`]). Its memory
+    /// is then that of the plan that needs more. [`select`](Self::select) selects the plan that runs.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the second plan is not valid, or there is not enough memory.
+    pub fn with_batch(self) -> Result<Self, OpenError> {
+        let Self { bytes, checked, plan, other, engine, .. } = self;
+        let checked = if plan == Plan::First { checked } else { other.unwrap_or(checked) };
+        let first = Model::of_checked(bytes.as_ref(), checked);
+        let batch = first.batch().map_err(OpenError::Model)?;
+        let mut memory = zeros(batch.map_or(0, |batch| batch.arena_len()).max(first.arena_len()))?;
+        if let Some(batch) = batch {
+            Session::<AllOps>::load(&batch, Align16::bytes_mut(&mut memory)).map_err(OpenError::Load)?;
+        }
+        let other = batch.map(|batch| batch.checked());
+        let mut session = Self { other, ..Self::assemble(bytes, checked, memory, engine) };
+        session.reset();
+        Ok(session)
     }
 
     /// The same session, with threads that share the rows of each large operator. The output bits are the same for any
@@ -195,7 +231,8 @@ impl<B: AsRef<[u8]>, E: Engine> OwnedSession<B, E> {
     {
         self.team = None;
         if threads.count() > 1 && self.model().cost() >= threads.min_cost {
-            let team = Team::start(threads, &self.model())?;
+            let other = self.other.map(|other| Model::of_checked(self.bytes.as_ref(), other));
+            let team = Team::start(threads, &[Some(self.model()), other])?;
             self.team = Some((team, poll_on_threads));
         }
         Ok(self)
@@ -206,7 +243,22 @@ impl<B: AsRef<[u8]>, E: Engine> OwnedSession<B, E> {
         &self.engine
     }
 
-    /// The model.
+    /// Selects the plan that [`model`](Self::model), inputs, outputs and inferences are those of from now on. It continues
+    /// with the state that the other has left. Returns false, and changes nothing, if the session does not have the plan
+    /// ([`with_batch`](Self::with_batch)), or while an inference is in progress.
+    pub const fn select(&mut self, plan: Plan) -> bool {
+        if plan as u8 == self.plan as u8 {
+            return true;
+        }
+        let Position { op: 0, row: 0, pass: 0 } = self.position else { return false };
+        let Some(other) = self.other else { return false };
+        self.other = Some(self.checked);
+        self.checked = other;
+        self.plan = plan;
+        true
+    }
+
+    /// The model, as the selected plan states it.
     pub fn model(&self) -> Model<'_> {
         Model::of_checked(self.bytes.as_ref(), self.checked)
     }

@@ -12,7 +12,7 @@ use crate::state::copy_initial;
 use crate::tensor::{Tensor, TensorMut};
 use core::fmt;
 use core::marker::PhantomData;
-use tealight_format::ops::CALL_COST;
+use tealight_format::ops::{CALL_COST, FullyConnectedBlock};
 use tealight_format::{BlockType, Model, OpCode, OpRecord, Value};
 use tealight_kernels::Paths;
 
@@ -547,7 +547,9 @@ const fn affordable_rows(left: u64, row_cost: u32, most: u32) -> u32 {
 fn period(model: &Model<'_>, op: OpRecord<'_>) -> u32 {
     let rows = match (op.code(), op.input(1)) {
         // The rows of one batch: as many as the weights have.
-        (Some(OpCode::FullyConnectedBlock), Some(weights)) => model.record_of_value(weights.into()).dim(0),
+        (Some(OpCode::FullyConnectedBlock), Some(weights)) if !FullyConnectedBlock::is_together(op) => {
+            model.record_of_value(weights.into()).dim(0)
+        }
         _ => op.rows(),
     };
     rows.max(1)

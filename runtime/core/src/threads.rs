@@ -64,16 +64,19 @@ pub(crate) struct Team {
 }
 
 impl Team {
-    /// Starts the threads, with a buffer for `model`.
+    /// Starts the threads, with a buffer for each of `models`.
     ///
     /// # Errors
     /// [`OpenError`] if there is not enough memory, or the system starts no more threads.
-    pub(crate) fn start(threads: Threads, model: &Model<'_>) -> Result<Self, OpenError> {
-        let overlapping = |op: &OpRecord<'_>| {
+    pub(crate) fn start(threads: Threads, models: &[Option<Model<'_>>]) -> Result<Self, OpenError> {
+        let overlapping = |model: &Model<'_>, op: &OpRecord<'_>| {
             op.scratch().is_some() && op.code().is_some_and(|code| workspace_rows::<AllOps>(model, *op, code).is_none())
         };
-        let ops = (0..model.op_count()).map(|index| model.record_of_op(index)).filter(overlapping);
-        let len = ops.map(|op| model.record_of_value(op.output().into()).byte_len()).max().unwrap_or(0);
+        let longest = |model: &Model<'_>| {
+            let ops = (0..model.op_count()).map(|index| model.record_of_op(index)).filter(|op| overlapping(model, op));
+            ops.map(|op| model.record_of_value(op.output().into()).byte_len()).max().unwrap_or(0)
+        };
+        let len = models.iter().flatten().map(longest).max().unwrap_or(0);
         let buffer = zeros(len as usize)?;
         let pool = ThreadPoolBuilder::new().num_threads(threads.count).build();
         Ok(Self { threads, pool: pool.map_err(|_| OpenError::Threads { count: threads.count })?, buffer })

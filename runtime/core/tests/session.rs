@@ -425,7 +425,7 @@ fn block_layer(block: BlockType) -> Parts {
         outputs: vec![2],
         ..Parts::default()
     };
-    let layer = FullyConnectedBlock { block, activation: [f32::NEG_INFINITY, f32::INFINITY] };
+    let layer = FullyConnectedBlock { block, activation: [f32::NEG_INFINITY, f32::INFINITY], together: false };
     parts.op(Operator::FullyConnectedBlock(layer), &[Some(1), Some(0), None], 2, Some(3));
     parts
 }
@@ -563,7 +563,8 @@ fn batches() -> Parts {
         outputs: vec![2],
         ..Parts::default()
     };
-    let layer = FullyConnectedBlock { block: BlockType::Q8_0, activation: [f32::NEG_INFINITY, f32::INFINITY] };
+    let layer =
+        FullyConnectedBlock { block: BlockType::Q8_0, activation: [f32::NEG_INFINITY, f32::INFINITY], together: false };
     parts.op(Operator::FullyConnectedBlock(layer), &[Some(1), Some(0), None], 2, Some(3));
     parts
 }

@@ -111,6 +111,21 @@ fn positions_go_on_from_inference_to_inference_up_to_the_capacity() {
 }
 
 #[test]
+fn only_as_many_positions_as_are_counted_are_taken() {
+    let operator = Operator::Positions(Positions { capacity: 5 });
+    for (count, expected) in [
+        (2, [[0, 1, -1], [2, 3, -1], [4, 5, -1], [5, 5, -1]]),
+        (0, [[-1; 3]; 4]),
+        (-7, [[-1; 3]; 4]),
+        (i32::MAX, [[0, 1, 2], [3, 4, 5], [5, 5, 5], [5, 5, 5]]),
+    ] {
+        let inputs = [Some(state(DType::I32, &[1])), Some(integers(&[count]))];
+        let outputs = run(operator, &inputs, DType::I32, &[3], &[Budget::unlimited(); 4]);
+        assert_eq!(outputs, expected.map(|row: [i32; 3]| row.map(i32::to_le_bytes).concat()), "{count}");
+    }
+}
+
+#[test]
 fn a_product_of_activations_repeats_a_single_matrix() {
     const N: u32 = 3;
     let (rows, inner, columns) = (2u32, 4u32, 5u32);

@@ -121,6 +121,8 @@ pub enum ValueFault {
     /// It is declared a channel table but is not a constant of that type and shape, or a multiplier or shift in it is
     /// out of range.
     Channels,
+    /// It is state of the plan for batches, and not that of the first plan.
+    State,
     /// It states rows of passes, but is not an activation NHWC with batch 1 that an operator writes, or its memory holds
     /// more rows than it has, or fewer than a pass writes.
     Rows,
@@ -196,6 +198,7 @@ impl fmt::Display for ValueFault {
             Self::Scale => "its scale is not a finite, non-negative number",
             Self::Order => "it is out of order in the value table",
             Self::Channels => "it is not a channel table, or a multiplier or shift in it is out of range",
+            Self::State => "it is state that differs from that of the file's first plan",
             Self::Rows => "it cannot be written in passes, or its memory does not hold the rows of a pass",
         })
     }

@@ -17,6 +17,9 @@ pub const MAX_HEADER: u32 = 1 << 24;
 /// The name of the first tensor.
 pub(crate) const PLAN: &[u8] = b"plan";
 
+/// The name of the tensor with the plan for batches.
+pub(crate) const BATCH_PLAN: &[u8] = b"plan.batch";
+
 /// The maximum number of tensors: the plan and as many constants as 16-bit indices can address.
 const MAX_TENSORS: u32 = u16::MAX as u32;
 
@@ -40,8 +43,8 @@ pub(crate) struct Header {
     pub(crate) entries_at: usize,
     /// Start of the metadata object's first key; 0 if there is no metadata.
     pub(crate) metadata_at: usize,
-    /// The number of tensors.
-    pub(crate) tensors: u32,
+    /// Start of the plan: that of the data section, unless it is the plan for batches.
+    pub(crate) plan_at: usize,
     /// Start of the data section, which is the end of the header.
     pub(crate) data_at: usize,
 }
@@ -207,7 +210,7 @@ impl Cursor<'_> {
 }
 
 /// Whether two byte strings are equal.
-const fn same(a: &[u8], b: &[u8]) -> bool {
+pub(crate) const fn same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
@@ -335,8 +338,8 @@ impl Opening<'_> {
         same(self.cursor.text((self.first.name_at, self.first.name_len)), PLAN)
     }
 
-    /// Reads and checks the rest of the header.
-    pub(crate) const fn finish(&self) -> Scan<Header> {
+    /// Reads and checks the rest of the header; returns it with the number of tensors.
+    pub(crate) const fn finish(&self) -> Scan<(Header, u32)> {
         let Self { mut cursor, entries_at, metadata_at, data_at, .. } = *self;
         if let Some(at) = self.unordered {
             return fail(at, HeaderFault::Order);
@@ -377,7 +380,7 @@ impl Opening<'_> {
         if data_at as u64 + previous.begin as u64 + previous.len as u64 != cursor.bytes.len() as u64 {
             return fail(data_at, HeaderFault::Length);
         }
-        Ok(Header { entries_at, metadata_at, tensors, data_at })
+        Ok((Header { entries_at, metadata_at, plan_at: data_at, data_at }, tensors))
     }
 }
 
@@ -389,8 +392,9 @@ pub(crate) struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
-    pub(crate) const fn new(bytes: &'a [u8], header: &Header) -> Self {
-        Self { cursor: Cursor { bytes, at: header.entries_at, end: header.data_at }, left: header.tensors }
+    /// The first `left` entries.
+    pub(crate) const fn new(bytes: &'a [u8], header: &Header, left: u32) -> Self {
+        Self { cursor: Cursor { bytes, at: header.entries_at, end: header.data_at }, left }
     }
 
     pub(crate) const fn next(&mut self) -> Option<Tensor> {

@@ -7,8 +7,8 @@ use crate::header::{self, Entries, Header};
 use crate::op::{OP_RECORD, Op, OpRecord};
 use crate::op_set::{OpSet, OpSetOf};
 use crate::ops::{
-    CALL_COST, MAX_INPUTS, MAX_WIDE_SHIFT, OUTPUT, OpFault, Operands, Operator, RowAccess, Work, check_multiplier,
-    is_channel_table,
+    CALL_COST, FullyConnectedBlock, MAX_INPUTS, MAX_WIDE_SHIFT, OUTPUT, OpFault, Operands, Operator, RowAccess, Work,
+    check_multiplier, is_channel_table,
 };
 use crate::plan::{FORMAT_VERSION, MAX_LIVE, PLAN_HEADER, PlanHeader, has_magic};
 use crate::value::{NONE, Place, VALUE_RECORD, Value, ValueRecord};
@@ -70,9 +70,15 @@ impl<'a> Model<'a> {
         // First, because everything after it may differ in another version.
         let version = u32_at(plan_bytes, 8);
         ensure!(version == FORMAT_VERSION, ModelError::Version { found: version });
-        let header = tri!(opening.finish());
+        let (header, tensors) = tri!(opening.finish());
+        Self::check(bytes, header, tensors, plan_bytes)
+    }
+
+    /// Checks a plan of a file with a checked header and as many tensors: `plan_bytes`, which start at `header.plan_at`
+    /// with a version that this reader reads.
+    const fn check(bytes: &'a [u8], header: Header, tensors: u32, plan_bytes: &[u8]) -> Result<Self, ModelError> {
         let plan = PlanHeader::parse(plan_bytes);
-        ensure!(plan.constants < NONE as u32 && plan.constants + 1 == header.tensors, ModelError::Counts);
+        ensure!(plan.constants < NONE as u32 && plan.constants + 1 == tensors, ModelError::Counts);
         ensure!(plan.values < NONE as u32 && plan.ops < NONE as u32, ModelError::Counts);
         ensure!(plan.constants + plan.inputs <= plan.values, ModelError::Counts);
         ensure!(plan.plan_len() == plan_bytes.len() as u64, ModelError::PlanSize);
@@ -86,6 +92,70 @@ impl<'a> Model<'a> {
         tri!(model.check_outputs());
         tri!(model.check_ops(written));
         Ok(model)
+    }
+
+    /// The file's second plan, which reads several elements of a sequence at a time: a model with the same constants and
+    /// the same state, but its own inputs, operators and activations. `None` if the file has none.
+    ///
+    /// It is checked by this call, as completely as the first plan by [`parse`](Self::parse), and in time linear in the
+    /// file's header and that plan. A session of either can continue with the state that the other has left, in the same
+    /// memory, of the larger of both lengths: see `Session::resume` of the crate `tealight`.
+    ///
+    /// # Errors
+    /// The first fault that is found in it, as [`parse`](Self::parse) returns it; or that its state is not that of the
+    /// first plan.
+    pub const fn batch(&self) -> Result<Option<Self>, ModelError> {
+        let tensors = self.plan.constants + 1;
+        let mut entries = Entries::new(self.bytes, &self.header, tensors);
+        // Names are sorted, except for the plan's, which comes first.
+        while let Some(tensor) = entries.next() {
+            if !header::same(entries.name(&tensor).as_bytes(), header::BATCH_PLAN) {
+                continue;
+            }
+            let plan_at = self.header.data_at + tensor.begin as usize;
+            let plan_bytes = slice(self.bytes, plan_at, tensor.len as usize);
+            ensure!(tensor.dtype.is(DType::U8) && has_magic(plan_bytes), ModelError::NotTealight);
+            let version = u32_at(plan_bytes, 8);
+            ensure!(version == FORMAT_VERSION, ModelError::Version { found: version });
+            let header = Header { plan_at, ..self.header };
+            let batch = tri!(Self::check(self.bytes, header, tensors, plan_bytes));
+            tri!(batch.check_same_state(self));
+            return Ok(Some(batch));
+        }
+        Ok(None)
+    }
+
+    /// Checks that the states of two plans of a file are the same: in number, type, shape, place and initial value.
+    const fn check_same_state(&self, other: &Self) -> Result<(), ModelError> {
+        let (mut a, mut b) = (self.first_state(), other.first_state());
+        loop {
+            let fault = ModelError::Value { value: a as u16, fault: ValueFault::State };
+            let (mine, theirs) = (self.own_state(a), other.own_state(b));
+            let (Some(mine), Some(theirs)) = (mine, theirs) else {
+                return if mine.is_none() && theirs.is_none() { Ok(()) } else { Err(fault) };
+            };
+            let mut at = 0;
+            while at < VALUE_RECORD {
+                // All of the record but the live range.
+                ensure!((at >= 44 && at < 48) || u8_at(mine, at) == u8_at(theirs, at), fault);
+                at += 1;
+            }
+            (a, b) = (a + 1, b + 1);
+        }
+    }
+
+    /// The index of the first state, if there is any.
+    const fn first_state(&self) -> usize {
+        self.constant_count() + self.input_count()
+    }
+
+    /// The record of value `index` if it is state and not a view.
+    const fn own_state(&self, index: usize) -> Option<&'a [u8; VALUE_RECORD]> {
+        if index >= self.value_count() {
+            return None;
+        }
+        let record = self.value_record(index);
+        if u8_at(record, 0) == Place::State as u8 && u16_at(record, 48) == NONE { Some(record) } else { None }
     }
 
     /// The result of the check, for [`of_checked`](Self::of_checked).
@@ -227,7 +297,9 @@ impl<'a> Model<'a> {
     pub const fn period(&self, op: &Op) -> u32 {
         let rows = match (&op.operator, op.inputs[1]) {
             // The rows of one batch: as many as the weights have.
-            (Operator::FullyConnectedBlock(_), Some(weights)) => self.value(weights as usize).shape.dim(0),
+            (Operator::FullyConnectedBlock(FullyConnectedBlock { together: false, .. }), Some(weights)) => {
+                self.value(weights as usize).shape.dim(0)
+            }
             _ => op.rows,
         };
         if rows == 0 { 1 } else { rows }
@@ -286,7 +358,7 @@ impl<'a> Model<'a> {
 
     /// The names of the constants, in the order of the safetensors header.
     pub const fn constant_names(&self) -> ConstantNames<'a> {
-        let mut entries = Entries::new(self.bytes, &self.header);
+        let mut entries = Entries::new(self.bytes, &self.header, self.plan.constants + 1);
         // Skips the plan, which comes before them.
         let _ = entries.next();
         ConstantNames { entries }
@@ -361,7 +433,7 @@ impl<'a> Model<'a> {
 
     /// The `N` bytes at `at` of the plan.
     const fn record<const N: usize>(&self, at: usize) -> &'a [u8; N] {
-        array(self.bytes, self.header.data_at + at)
+        array(self.bytes, self.header.plan_at + at)
     }
 
     const fn value_record(&self, index: usize) -> &'a [u8; VALUE_RECORD] {
@@ -408,7 +480,7 @@ impl<'a> Model<'a> {
     /// Checks each value by itself, and the order of values: constants, which are the file's tensors after the plan;
     /// model inputs; state; operator outputs; views. Returns the range of the operator outputs.
     const fn check_values(&self) -> Result<Range, ModelError> {
-        let mut entries = Entries::new(self.bytes, &self.header);
+        let mut entries = Entries::new(self.bytes, &self.header, self.plan.constants + 1);
         // The plan.
         let _ = entries.next();
         let (constants, inputs) = (self.constant_count(), self.input_count());

@@ -247,6 +247,12 @@ impl<'a> OpRecord<'a> {
         Operator::read_in::<O>(code, &attrs)
     }
 
+    /// Attribute word `i`, which is below 15.
+    #[inline]
+    pub(crate) fn attribute(self, i: usize) -> u32 {
+        self.word(8 + i)
+    }
+
     /// The number of inputs listed.
     #[inline]
     pub fn count(self) -> usize {

@@ -9,19 +9,20 @@ use tealight_testing::build::{self, Parts, overlapping, value};
 const CALL: u64 = CALL_COST as u64;
 
 /// Two batches of 32 elements, times weights of three rows.
-fn blocks() -> Parts {
+fn blocks(together: bool) -> Parts {
     let mut parts = Parts {
         constants: vec![("w", DType::U8, vec![3, 34], vec![0; 3 * 34])],
         values: vec![
             value(Place::Arena, DType::F32, &[2, 32], 0, (0, 0)),
             value(Place::Arena, DType::F32, &[2, 3], 256, (0, 1)),
-            value(Place::Arena, DType::U8, &[34], 288, (0, 0)),
+            value(Place::Arena, DType::U8, &[if together { 68 } else { 34 }], 288, (0, 0)),
         ],
         inputs: 1,
         outputs: vec![2],
         ..Parts::default()
     };
-    let layer = FullyConnectedBlock { block: BlockType::Q8_0, activation: [f32::NEG_INFINITY, f32::INFINITY] };
+    let layer =
+        FullyConnectedBlock { block: BlockType::Q8_0, activation: [f32::NEG_INFINITY, f32::INFINITY], together };
     parts.op(Operator::FullyConnectedBlock(layer), &[Some(1), Some(0), None], 2, Some(3));
     parts
 }
@@ -50,13 +51,19 @@ fn with_model<T>(parts: &Parts, look: impl FnOnce(&Model<'_>) -> T) -> T {
 
 #[test]
 fn preparation_before_a_row_is_counted_each_time() {
-    with_model(&blocks(), |model| {
+    with_model(&blocks(false), |model| {
         let op = model.op(0);
         // Quantizing 32 activations, and a row of 32 products.
         assert_eq!((op.rows, op.row_cost, op.prepare_cost, model.period(&op)), (6, 20 + 32, 100 + 11 * 32, 3));
         assert_eq!(model.cost(), CALL + 6 * 52 + 2 * 452);
         assert_eq!(model.longest_row(), CALL + 52 + 452);
         assert_eq!(model.macs(), 6 * 32);
+    });
+    with_model(&blocks(true), |model| {
+        let op = model.op(0);
+        assert_eq!((op.rows, op.row_cost, op.prepare_cost, model.period(&op)), (6, 20 + 32, 2 * (100 + 11 * 32), 6));
+        assert_eq!(model.cost(), CALL + 6 * 52 + 904);
+        assert_eq!(model.longest_row(), CALL + 52 + 904);
     });
     with_model(&attention(5, 3), |model| {
         let op = model.op(0);
@@ -108,7 +115,7 @@ fn operators_of_one_element_cost_a_call_each() {
 #[test]
 fn a_record_with_other_costs_than_the_work_is_refused() {
     let refused = ModelError::Op { op: 0, fault: OpFault::Work };
-    for parts in [blocks(), attention(5, 3), overlapping()] {
+    for parts in [blocks(false), attention(5, 3), overlapping()] {
         let changes: [fn(&mut Op); 4] = [
             |op| op.row_cost -= 1,
             |op| op.row_cost += 1,

@@ -116,6 +116,12 @@ fn positions_come_from_a_counter_in_the_state() {
         .attributes(rule(0), ATTRIBUTE(0))
         .attributes(rule(-1), ATTRIBUTE(0));
     assert_eq!(rule(1).state_input(), Some(0));
+    Rule::new(rule(1), [state(I32, &[1]), arena(I32, &[1])], arena(I32, &[3]))
+        .works(1, 12, 20 + 3 * 4)
+        .input(0, arena(I32, &[1]), PLACE(0))
+        .input(1, arena(I32, &[2]), SHAPE(1))
+        .input(1, arena(F32, &[1]), TYPE(1))
+        .input(1, None, OpFault::Inputs);
 }
 
 #[test]

@@ -209,7 +209,7 @@ impl Writer<'_> {
         let operator = match self.stored {
             Stored::Floats(_) => Operator::FullyConnectedF32(FullyConnectedF32 { activation }),
             Stored::Blocks(block, _) | Stored::Sized(block) => {
-                Operator::FullyConnectedBlock(FullyConnectedBlock { block, activation })
+                Operator::FullyConnectedBlock(FullyConnectedBlock { block, activation, together: false })
             }
         };
         self.b.op(name, operator, [Some(x), Some(weights), None], F32, &[self.count, units])

@@ -30,7 +30,7 @@ pub fn write_model(path: &Path, megabytes: u32) {
     let table = b.constant("table", U8, &[rows, ROW], bytes(rows * ROW));
     let weights = b.constant("weights", U8, &[OUTPUTS, ROW], bytes(OUTPUTS * ROW));
     let x = b.op("x", Operator::GatherBlock(GatherBlock { block }), [index, table], F32, &[1, DEPTH]);
-    let layer = FullyConnectedBlock { block, activation: [f32::NEG_INFINITY, f32::INFINITY] };
+    let layer = FullyConnectedBlock { block, activation: [f32::NEG_INFINITY, f32::INFINITY], together: false };
     let inputs = [Some(x), Some(weights), None];
     let y = b.op("y", Operator::FullyConnectedBlock(layer), inputs, F32, &[1, OUTPUTS]);
     b.output(y);

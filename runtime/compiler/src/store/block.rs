@@ -17,9 +17,11 @@ pub(super) fn has_form(op: &NodeOp) -> bool {
 pub(super) fn operator(graph: &Graph, node: &Node, of: BlockType) -> Result<Operator, String> {
     let block = of;
     match node.op {
-        NodeOp::Kernel(Operator::FullyConnectedF32(layer)) => {
-            Ok(Operator::FullyConnectedBlock(FullyConnectedBlock { block, activation: layer.activation }))
-        }
+        NodeOp::Kernel(Operator::FullyConnectedF32(layer)) => Ok(Operator::FullyConnectedBlock(FullyConnectedBlock {
+            block,
+            activation: layer.activation,
+            together: false,
+        })),
         NodeOp::Kernel(Operator::GatherF32(_)) => {
             // For a table, the rows of the output have the length of the rows that are gathered.
             let shape = |id: Option<TensorId>| id.map(|id| &graph.tensors[id].shape);

@@ -24,16 +24,19 @@ macro_rules! with_block {
 
 pub(super) use with_block;
 
-/// Quantizes the activations of the batch that the rows belong to.
+/// Quantizes the activations of the batch that the rows belong to, or of all batches.
 pub(super) fn quantize_activations<O: Ops>(op: &ops::FullyConnectedBlock, call: Call<'_>) {
-    with_block!(O, op.block, quantize_activations_of(call));
+    with_block!(O, op.block, quantize_activations_of(op, call));
 }
 
-fn quantize_activations_of<B: Block>(call: Call<'_>) {
+fn quantize_activations_of<B: Block>(op: &ops::FullyConnectedBlock, call: Call<'_>) {
     let p = params::<B>(&call);
-    let batch = call.rows.start.checked_div(p.out_features).unwrap_or(0);
-    let start = batch.wrapping_mul(p.in_features);
-    let input = call.f32s(0).get(start..start.wrapping_add(p.in_features)).unwrap_or(&[]);
+    let mut input = call.f32s(0);
+    if !op.together {
+        let batch = call.rows.start.checked_div(p.out_features).unwrap_or(0);
+        let start = batch.wrapping_mul(p.in_features);
+        input = input.get(start..start.wrapping_add(p.in_features)).unwrap_or(&[]);
+    }
     block::quantize_of::<B::Activation>(input, call.output);
 }
 
@@ -43,13 +46,25 @@ pub(super) fn fully_connected_block<O: Ops>(op: &ops::FullyConnectedBlock, call:
 
 fn fully_connected_of<B: Block>(op: &ops::FullyConnectedBlock, mut call: Call<'_>) {
     let p = params::<B>(&call);
-    // The workspace holds the activations of one batch, so rows are counted from the start of the batch.
     let first = call.rows.start.checked_rem(p.out_features).unwrap_or(0);
-    let rows = first..first.wrapping_add(call.rows.len());
+    // Where the workspace holds the activations of one batch, rows are counted from the start of the batch.
+    let start = if op.together { call.rows.start } else { first };
+    let rows = start..start.wrapping_add(call.rows.len());
     let (activations, weights, bias) = (call.workspace, call.bytes(1), call.f32s(2));
     let output = call.out();
     block::fully_connected_block_of::<B>(&p, rows, activations, weights, output);
-    float::add_bias(output, bias.get(first..).unwrap_or(&[]), op.activation);
+    if op.together {
+        let mut rest = output;
+        let mut first = first;
+        while !rest.is_empty() {
+            let len = p.out_features.saturating_sub(first).clamp(1, rest.len());
+            let Some((outputs, later)) = rest.split_at_mut_checked(len) else { return };
+            float::add_bias(outputs, bias.get(first..).unwrap_or(&[]), op.activation);
+            (rest, first) = (later, 0);
+        }
+    } else {
+        float::add_bias(output, bias.get(first..).unwrap_or(&[]), op.activation);
+    }
 }
 
 fn params<B: Block>(call: &Call<'_>) -> block::FullyConnectedBlock {

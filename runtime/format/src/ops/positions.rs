@@ -10,6 +10,10 @@ use crate::DType;
 /// Attributes of Positions. The input is the state, I32 of one element: positions read so far. The output is I32: with
 /// `s` the state clamped to `0..=capacity`, element `i` is `min(s + i, capacity)`. Afterwards the state is
 /// `min(s + elements, capacity)`.
+///
+/// A second input, I32 of one element, states how many of the elements are there; the others are filled up. It counts
+/// instead of the number of elements, clamped to `0..=elements`, and each further element is -1: no position, at which
+/// nothing is rotated, stored or read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Positions {
     /// The maximum number of positions (at least 1): the length of the caches and tables.
@@ -17,11 +21,11 @@ pub struct Positions {
 }
 
 impl OpInfo for Positions {
-    const INPUTS: &'static [Input] = &[Input::STATE];
+    const INPUTS: &'static [Input] = &[Input::STATE, Input::ACTIVATION];
     const FUSED: Fused = Fused::No;
     const PREPARES: bool = false;
     const SPEC: Spec = Spec {
-        inputs: "I32 state of one element; output I32",
+        inputs: "I32 state of one element; optionally count I32 of one element; output I32",
         attributes: "capacity (≥ 1)",
         rows: "1",
         cost: "20 + 4 an element",
@@ -42,7 +46,11 @@ impl Positions {
     }
 
     pub(super) const fn check(&self, operands: &Operands) -> Result<Work, OpFault> {
-        tri!(operands.count_is(Self::INPUTS.len()));
+        if operands.count != 1 {
+            tri!(operands.count_is(Self::INPUTS.len()));
+            let count = tri!(operands.typed(1, DType::I32));
+            ensure!(count.len == 4, OpFault::Shape { operand: 1 });
+        }
         let state = tri!(operands.typed(0, DType::I32));
         ensure!(state.is_state(), OpFault::Place { operand: 0 });
         ensure!(state.len == 4, OpFault::Shape { operand: 0 });

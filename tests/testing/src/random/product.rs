@@ -63,7 +63,8 @@ impl Builder<'_, '_> {
         let depth = blocks * block.elements();
         let x = self.operand(F32, |v| small(v) && (v.len / 4).is_multiple_of(depth), &[batches, depth]);
         let units = self.size(5);
-        let attrs = FullyConnectedBlock { block, activation: self.f32_activation() };
+        let together = self.choose.one_in(2);
+        let attrs = FullyConnectedBlock { block, activation: self.f32_activation(), together };
         let w = self.constant(DType::U8, &[units, blocks * block.bytes()]);
         let bias = self.f32_bias(units);
         let out = vec![self.get(x).len / 4 / depth, units];

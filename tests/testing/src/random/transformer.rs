@@ -10,7 +10,11 @@ impl Builder<'_, '_> {
         let state = self.state(DType::I32, &[1]);
         let capacity = if self.choose.one_in(4) { self.choose.odd().max(1) } else { self.choose.between(1, 6) };
         let out = vec![self.choose.between(1, 4) as u32];
-        Proposal::new(Operator::Positions(Positions { capacity }), vec![Some(Ref::Value(state))], DType::I32, out)
+        let mut inputs = vec![Some(Ref::Value(state))];
+        if self.choose.one_in(3) {
+            inputs.push(Some(self.operand(&[DType::I32], |v| v.len == 4 && !v.is_state(), &[1])));
+        }
+        Proposal::new(Operator::Positions(Positions { capacity }), inputs, DType::I32, out)
     }
 
     /// A rotary embedding by tables.

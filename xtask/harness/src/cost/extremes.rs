@@ -241,15 +241,16 @@ fn products() -> Vec<Extreme> {
         let name = format!("FullyConnected {units} {depth} in pairs");
         all.push(one(&name, Operator::FullyConnected(layer), operands, (DType::I8, &[40, units]), false));
     }
-    for &block in BlockType::ALL {
-        let layer = FullyConnectedBlock { block, activation: [f32::NEG_INFINITY, f32::INFINITY] };
+    for (&block, together) in BlockType::ALL.iter().flat_map(|block| [(block, false), (block, true)]) {
+        let layer = FullyConnectedBlock { block, activation: [f32::NEG_INFINITY, f32::INFINITY], together };
         let depth = block.elements();
         let operands = vec![
             input(DType::F32, &[10, depth], floats((0..10 * depth).map(|i| (i as f32).sin()))),
             constant(DType::U8, &[1, block.bytes()], (0..block.bytes()).map(|i| i as u8).collect()),
             Operand::None,
         ];
-        all.push(one(block.name(), Operator::FullyConnectedBlock(layer), operands, (DType::F32, &[10, 1]), false));
+        let name = format!("{}{}", block.name(), if together { " together" } else { "" });
+        all.push(one(&name, Operator::FullyConnectedBlock(layer), operands, (DType::F32, &[10, 1]), false));
     }
     // Scores that rise: the sum is scaled again at every position. Many new positions before the first row.
     for (count, capacity, depth) in [(1, 200, 1), (1, 200, 32), (1000, 1, 1), (500, 2, 16), (40, 40, 8)] {

@@ -292,7 +292,7 @@ impl<'a> Import<'a> {
 
     fn product(&mut self, name: &str, x: TensorId, matrix: Matrix) -> TensorId {
         let product = match matrix.block {
-            Some(block) => Operator::FullyConnectedBlock(FullyConnectedBlock { block, activation: ALL }),
+            Some(block) => Operator::FullyConnectedBlock(FullyConnectedBlock { block, activation: ALL, together: false }),
             None => Operator::FullyConnectedF32(FullyConnectedF32 { activation: ALL }),
         };
         self.b.op(name, product, [Some(x), Some(matrix.id), None], F32, &[1, matrix.rows])

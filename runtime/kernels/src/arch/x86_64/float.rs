@@ -292,7 +292,7 @@ fn exp(x: __m256) -> Option<__m256> {
     let (large, reduced, usual) = (above(0x3f85_1592), above(0x3eb1_7218), above(0x3900_0000));
     let sign = _mm256_and_ps(x, _mm256_set1_ps(-0.0));
     let half = _mm256_or_ps(_mm256_set1_ps(0.5), sign);
-    let many = _mm256_cvttps_epi32(_mm256_add_ps(_mm256_mul_ps(_mm256_set1_ps(1.442_695), x), half));
+    let many = _mm256_cvttps_epi32(_mm256_add_ps(_mm256_mul_ps(_mm256_set1_ps(core::f32::consts::LOG2_E), x), half));
     let one = _mm256_cvttps_epi32(_mm256_or_ps(_mm256_set1_ps(1.0), sign));
     let k = _mm256_and_si256(_mm256_blendv_epi8(one, many, large), reduced);
     let factor = _mm256_cvtepi32_ps(k);

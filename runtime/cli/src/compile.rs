@@ -67,6 +67,13 @@ pub(crate) struct Args {
     /// that the model was trained for if that is less
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     context: Option<u32>,
+    /// How many tokens of a prompt a language model can read at a time, which is faster; the default is 16
+    ///
+    /// The file then has a second plan, for so many tokens, with the same weights and the same memory of earlier tokens.
+    /// It takes memory for the activations of the tokens, and about as much of the file as the first plan. With 1,
+    /// there is none. The scores are the same for any number.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    batch: Option<u32>,
     /// The maximum memory for the network's constants, including those computed at compile time: 256M, 1G
     ///
     /// The default is eight times the constants of the input, and at least 64M. Valid networks rarely need more. With
@@ -125,6 +132,7 @@ Keys of --json (lengths in bytes):
   file_bytes            the whole file
   arena_bytes           RAM that it runs in, streaming state included
   state_bytes           streaming state alone
+  batch_arena_bytes     the same as arena_bytes for the plan that reads several tokens at a time; absent if there is none
 lower_bound_bytes     the maximum that is live at one time, if no byte is shared
   greedy_by_size_bytes  what plain greedy-by-size planning needs
   groups                with --patch: [{first, last, passes, cost}]: the operators that run together, in how many passes,
@@ -165,6 +173,8 @@ struct CompileReport<'a> {
     file_bytes: u64,
     arena_bytes: u64,
     state_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch_arena_bytes: Option<u32>,
     lower_bound_bytes: u64,
     greedy_by_size_bytes: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -244,7 +254,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     let sensors = Sensors { front_end: args.front_end.clone(), columns: args.columns.clone() };
     let (compiled, quantization) = if gguf {
         let mut stages = Stages::start();
-        let gguf = GgufOptions { context: args.context };
+        let gguf = GgufOptions { context: args.context, batch: args.batch };
         let compiled = compile_gguf_with(&input, &gguf, &options, &mut |pass, _| stages.next(pass));
         (compiled.map_err(|error| failed().cause(error))?, None)
     } else if args.calibration.calibrate.is_empty() {
@@ -276,6 +286,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         file_bytes: compiled.bytes.len() as u64,
         arena_bytes: model.arena_len() as u64,
         state_bytes: model.state_len() as u64,
+        batch_arena_bytes: found.batch_arena_len,
         lower_bound_bytes: found.lower_bound.into(),
         greedy_by_size_bytes: found.greedy_by_size.into(),
         groups: found.groups.iter().map(Group::of).collect(),
@@ -342,7 +353,7 @@ impl CheckReason {
 /// It does not; the reasons are on the screen.
 fn check(args: &Args, input: &[u8], options: &Options, screen: &mut Screen) -> Result<()> {
     let compiled = if is_gguf(input) {
-        compile_gguf_with(input, &GgufOptions { context: args.context }, options, &mut |_, _| {})
+        compile_gguf_with(input, &GgufOptions { context: args.context, batch: args.batch }, options, &mut |_, _| {})
     } else {
         compile_network(input, options)
     };
@@ -411,6 +422,7 @@ fn refuse_together(args: &Args, activations: Option<Activations>) -> Result<()> 
 fn refuse_options(args: &Args, gguf: bool) -> Result<()> {
     let (option, help) = match args {
         Args { context: Some(_), .. } if !gguf => ("--context", "only a language model in a GGUF file has a context"),
+        Args { batch: Some(_), .. } if !gguf => ("--batch", "only a language model in a GGUF file reads tokens"),
         Args { front_end: Some(_), .. } if gguf => ("--front-end", "a language model reads text"),
         Args { quantize: Some(quantize), .. } if gguf && *quantize != QuantizeTo::None => {
             ("this --quantize", "the weights of a GGUF file stay as they are stored")
@@ -446,6 +458,9 @@ fn print(report: &CompileReport<'_>, screen: &mut Screen) -> Result<()> {
         state => format!("of which streaming state: {}", bytes(state)),
     };
     line("arena", report.arena_bytes, state);
+    if let Some(arena) = report.batch_arena_bytes {
+        line("  for batches", arena.into(), "where several tokens are read at a time".into());
+    }
     line(
         "  lower bound",
         report.lower_bound_bytes,

@@ -47,7 +47,7 @@ impl EngineArgs {
         self.engine == EngineArg::Candle
     }
 
-    /// Creates a session for `model`.
+    /// Creates a session for `model`, with the plan for batches if its file has one.
     ///
     /// # Errors
     /// There is not enough memory, the program was built without the engine, or the threads cannot be started.
@@ -59,6 +59,7 @@ impl EngineArgs {
         }
         let runner = self.engine.runner()?;
         let session = OwnedSession::over(model.bytes()).map(|session| session.with_engine(runner));
+        let session = session.and_then(OwnedSession::with_batch);
         let session = session.and_then(|session| session.with_threads(Threads::new(threads)));
         session.map_err(|error| Error::new("cannot run the model").cause(error))
     }

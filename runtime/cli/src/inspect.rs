@@ -68,6 +68,9 @@ Keys of --json (lengths in bytes, indices from 0):
   totals           {operators, macs, cost, longest_row, constant_bytes,
                    file_bytes, arena_bytes, state_bytes, live_bytes}: costs
                    in about multiply-accumulates, including all other work
+  batch            {inputs: [tensor], operators, cost, arena_bytes}: the second
+                   plan, which reads several tokens at a time; absent if there
+                   is none
   groups           [{first, last, passes}]: the operators that run together, a
                    few rows of each in a pass; absent if there are none
   memory           [{value, role, operator, offset, bytes, first, last}]: role
@@ -105,12 +108,23 @@ pub(crate) struct InspectReport<'a> {
     pub(crate) outputs: Vec<Tensor<'a>>,
     pub(crate) layers: Vec<Layer<'a>>,
     pub(crate) totals: Totals,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<Batch<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     groups: Vec<Group>,
     memory: Vec<Resident>,
     #[serde(skip_serializing_if = "Option::is_none")]
     slices: Option<Slices>,
     pub(crate) boards: Vec<Fit>,
+}
+
+/// The second plan of a model.
+#[derive(Debug, Serialize)]
+struct Batch<'a> {
+    inputs: Vec<Tensor<'a>>,
+    operators: usize,
+    cost: u64,
+    arena_bytes: u64,
 }
 
 /// Runs the command.
@@ -123,6 +137,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
     }
     let file = ModelFile::open(&args.model, args.max_memory)?;
     let model = file.model()?;
+    file.batch(&model)?;
     let boards = read_boards(&args.boards)?;
     let slices = args.slice.map(|budget| slices::slices(&model, budget)).transpose()?;
     let report = InspectReport::new(&args.model, &model, &boards, slices);
@@ -150,6 +165,12 @@ impl<'a> InspectReport<'a> {
             outputs: model.outputs().map(|i| layers::tensor(model, &names, i)).collect(),
             layers: layers::layers(model, &names),
             totals: layers::totals(model),
+            batch: model.batch().ok().flatten().map(|batch| Batch {
+                inputs: batch.inputs().map(|i| layers::tensor(&batch, &names, i)).collect(),
+                operators: batch.op_count(),
+                cost: batch.cost(),
+                arena_bytes: batch.arena_len() as u64,
+            }),
             groups: layers::groups(model),
             memory: layers::residents(model),
             slices,
@@ -212,6 +233,13 @@ fn print_summary(report: &InspectReport<'_>, screen: &mut Screen) -> Result<()> 
     table.row(["arena".into(), arena]);
     let (cost, longest) = (grouped(totals.cost), grouped(totals.longest_row));
     table.row(["cost".into(), format!("{cost} units of about a multiply-accumulate; longest row {longest}")]);
+    if let Some(Batch { inputs, operators, cost, arena_bytes }) = &report.batch {
+        let (operators, cost) = (counted(*operators, "operator"), grouped(*cost));
+        table.row(["batch plan".into(), format!("{operators}; arena {}; cost {cost}", bytes(*arena_bytes))]);
+        for (i, tensor) in inputs.iter().enumerate() {
+            table.row([format!("  input {i}"), tensor_text(tensor)]);
+        }
+    }
     if let Some(Slices { budget, calls, longest, operators: [first, last], .. }) = &report.slices {
         let (budget, longest) = (grouped(*budget), grouped(*longest));
         let calls = counted(*calls, "call");

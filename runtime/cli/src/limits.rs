@@ -45,6 +45,14 @@ impl Limits {
     /// # Errors
     /// They exceed a limit; the message names the option.
     pub(crate) fn check(&self, model: &Model<'_>, work: u64) -> Result<()> {
+        self.check_batch(model, work, 1)
+    }
+
+    /// [`check`](Self::check) for a model whose inference is the work of `count`.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub(crate) fn check_batch(&self, model: &Model<'_>, work: u64, count: u64) -> Result<()> {
         let arena = model.arena_len() as u64;
         let limit = self.max_memory.unwrap_or(MEMORY);
         if arena > limit {
@@ -54,6 +62,7 @@ impl Limits {
         }
         let (cost, file) = (model.cost(), model.bytes().len() as u64);
         let limit = self.max_work.unwrap_or_else(|| work.max(file.saturating_mul(WORK_PER_BYTE)));
+        let cost = cost.div_ceil(count.max(1));
         if cost > limit {
             let what = format!("one inference of the model costs {} units of about a", grouped(cost));
             return Err(Error::new(format!(

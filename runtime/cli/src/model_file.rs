@@ -65,6 +65,20 @@ impl ModelFile {
     }
 }
 
+impl ModelFile {
+    /// Returns the second plan of `model`, which is that of this file; `None` if it has none.
+    ///
+    /// # Errors
+    /// The second plan is not valid.
+    pub(crate) fn batch<'m>(&self, model: &Model<'m>) -> Result<Option<Model<'m>>> {
+        model.batch().map_err(|error| {
+            Error::new(format!("`{}` has a plan for batches that is not valid", self.path.display()))
+                .cause(error)
+                .help("compile the model again")
+        })
+    }
+}
+
 /// Maps the file `path` into memory, without reading it: see the help of `--engine`.
 ///
 /// # Errors

@@ -10,7 +10,8 @@ use crate::limit::Limit;
 use crate::options::{Options, Patch};
 use crate::plan::Grouping;
 use crate::target::Target;
-use crate::{lower, pass, plan, store, write};
+use crate::write::{self, Planned};
+use crate::{lower, pass, plan, store};
 use std::cell::RefCell;
 use tealight_format::Work;
 
@@ -30,6 +31,8 @@ pub struct Compiled {
 pub struct Report {
     /// Bytes of memory that a session needs: state, activations and scratch.
     pub arena_len: u32,
+    /// The same for the plan that reads several tokens of a language model at a time, if there is one.
+    pub batch_arena_len: Option<u32>,
     /// Bytes of `arena_len` that are streaming state.
     pub state_len: u32,
     /// Maximum of the bytes that are live at one operator: no plan without overlap needs less.
@@ -44,7 +47,7 @@ pub struct Report {
     pub macs: u64,
     /// Bytes of the constants, before padding.
     pub weights_bytes: u64,
-    /// Bytes of the plan.
+    /// Bytes of the plan, or of both.
     pub plan_bytes: u64,
     /// Bytes of the file.
     pub file_bytes: u64,
@@ -181,7 +184,7 @@ pub(crate) fn compile_graph(
 /// A memory planner: returns the graph in the order that was planned for, with the work of each node and the plan.
 type Planner = fn(Graph, &[Work], Patch) -> Result<(Graph, Vec<Work>, plan::MemoryPlan)>;
 
-/// Compiles a graph. Passes keep all of its outputs, but only the first `outputs` of them become outputs of the model.
+/// Compiles a graph, of which the first `outputs` outputs become outputs of the model.
 fn compile_as(
     graph: Graph,
     origin: &str,
@@ -191,9 +194,23 @@ fn compile_as(
     planner: Planner,
     outputs: usize,
 ) -> Result<Compiled> {
+    let sources = graph.tensors.len();
+    let (planned, report) = planned(graph, origin, options, observer, planner, outputs)?;
+    finish(&planned, None, report, sources, source, options)
+}
+
+/// Applies all passes to a graph, and plans its memory. Passes keep all of its outputs, but only the first `outputs` of
+/// them become outputs of the model.
+fn planned(
+    graph: Graph,
+    origin: &str,
+    options: &Options,
+    observer: &mut dyn FnMut(&str, &Graph),
+    planner: Planner,
+    outputs: usize,
+) -> Result<(Planned, Report)> {
     let limit = Limit::of(&graph, options);
     let mut report = Report::default();
-    let sources = graph.tensors.len();
     let mut observe = |name: &str, graph: &Graph, before: usize| {
         observer(name, graph);
         let what = format!("{before} nodes to {}", graph.nodes.len());
@@ -243,7 +260,6 @@ fn compile_as(
     write::check_counts(&graph)?;
     let (graph, works, plan) = planner(graph, &works, options.patch)?;
     observe("order", &graph, graph.nodes.len());
-    let written = write::write(&graph, &works, &plan, source, options)?;
     report.notes.clone_from(&graph.notes);
     report.arena_len = plan.arena_len;
     report.state_len = plan.state_len;
@@ -253,6 +269,20 @@ fn compile_as(
     report.groups = plan.groups.iter().map(InPasses::of).collect();
     report.macs = works.iter().fold(0, |macs, work| macs.saturating_add(work.macs));
     report.quantized = quantized.take();
+    Ok((Planned { graph, works, plan }, report))
+}
+
+/// Writes the file with the plan `first` and the second plan `batch`. The graph of the first had `sources` tensors before
+/// all passes.
+fn finish(
+    first: &Planned,
+    batch: Option<&Planned>,
+    mut report: Report,
+    sources: usize,
+    source: &[u8],
+    options: &Options,
+) -> Result<Compiled> {
+    let written = write::write(first, batch, source, options)?;
     report.weights_bytes = written.weights_bytes;
     report.plan_bytes = written.plan_bytes;
     report.file_bytes = written.bytes.len() as u64;
@@ -322,9 +352,18 @@ pub fn compile_gguf_with(
     observer: &mut dyn FnMut(&str, &Graph),
 ) -> Result<Compiled> {
     let limit = Limit::new(bytes.len() as u64, options);
-    let (graph, vocabulary) = import::gguf::import(bytes, gguf, &limit)?;
-    let options = Options { vocabulary: Some(vocabulary), ..options.clone() };
-    compile_kernel_graph_with(graph, bytes, &options, observer)
+    let import::gguf::Imported { graph, batch, vocabulary } = import::gguf::import(bytes, gguf, &limit)?;
+    let options = Options { vocabulary: Some(vocabulary), keep_names: true, ..options.clone() };
+    let plan = |graph: Graph, observer: &mut dyn FnMut(&str, &Graph)| {
+        check(&graph)?;
+        check_constants(&graph)?;
+        planned(graph, "build", &options, observer, plan::plan_best, usize::MAX)
+    };
+    let sources = graph.tensors.len();
+    let (first, mut report) = plan(graph, observer)?;
+    let batch = batch.map(|graph| plan(graph, &mut |_, _| {})).transpose()?;
+    report.batch_arena_len = batch.as_ref().map(|(_, report)| report.arena_len);
+    finish(&first, batch.as_ref().map(|(batch, _)| batch), report, sources, bytes, &options)
 }
 
 /// Refuses a graph with unknown operators, before other passes report errors that merely follow from them. Lowering

@@ -1,7 +1,7 @@
 //! Writes the model file: the plan's records, the constants under readable names, and the safetensors container.
 
 use crate::diag::{CompileError, Result};
-use crate::ir::graph::{Bytes, Content, Graph, Node, NodeOp, Tensor, TensorId};
+use crate::ir::graph::{Bytes, Content, ElementType, Graph, Node, NodeOp, Tensor, TensorId};
 use crate::lower::{channel_kind, channels_input, operands, value_of};
 use crate::names::Names;
 use crate::options::Options;
@@ -17,6 +17,9 @@ use tealight_format::{
 
 /// Name and version of this compiler, as written to `generator`.
 const GENERATOR: &str = concat!("tealight-compiler ", env!("CARGO_PKG_VERSION"));
+
+/// The name of the constant with the plan for batches.
+const BATCH_PLAN: &str = "plan.batch";
 
 /// A written file.
 pub(crate) struct Written {
@@ -37,13 +40,25 @@ struct Constant {
     bytes: Bytes,
 }
 
-/// The content of the file, as it is collected.
-struct Writer<'a> {
-    graph: &'a Graph,
-    plan: &'a MemoryPlan,
-    constants: Vec<Constant>,
+/// A lowered graph in the order that its memory was planned for, with the work of each node.
+pub(crate) struct Planned {
+    pub(crate) graph: Graph,
+    pub(crate) works: Vec<Work>,
+    pub(crate) plan: MemoryPlan,
+}
+
+/// The constants of the file, as they are collected.
+struct Constants {
+    list: Vec<Constant>,
     known: HashMap<Key, usize>,
     names: Names,
+}
+
+/// A plan of the file, as it is collected.
+struct Writer<'a> {
+    graph: &'a Graph,
+    works: &'a [Work],
+    plan: &'a MemoryPlan,
     /// The values that come after the constants.
     memory: Vec<Value>,
     /// The value of each tensor that has one.
@@ -54,77 +69,95 @@ struct Writer<'a> {
     scratch: Vec<Option<u16>>,
 }
 
-/// Writes the file and checks it. `source` is the file that the graph came from.
-pub(crate) fn write(
-    graph: &Graph,
-    works: &[Work],
-    plan: &MemoryPlan,
-    source: &[u8],
-    options: &Options,
-) -> Result<Written> {
-    let mut writer = Writer {
-        graph,
-        plan,
-        constants: Vec::new(),
-        known: HashMap::new(),
-        names: Names::new(options.keep_names),
-        memory: Vec::new(),
-        index: BTreeMap::new(),
-        inits: HashMap::new(),
-        scratch: Vec::new(),
-    };
+/// Writes the file and checks it. `batch` is its second plan, if it has one, and `source` the file that the graph came
+/// from.
+pub(crate) fn write(first: &Planned, batch: Option<&Planned>, source: &[u8], options: &Options) -> Result<Written> {
+    let graph = &first.graph;
+    let mut constants = Constants { list: Vec::new(), known: HashMap::new(), names: Names::new(options.keep_names) };
+    let (mut writer, mut batch) = (Writer::of(first), batch.map(Writer::of));
     let mut metadata = metadata(graph, source, options)?;
-    let (attached, entries) = options.vocabulary.as_ref().map(Vocabulary::parts).transpose()?.unwrap_or_default();
+    let (mut attached, entries) = options.vocabulary.as_ref().map(Vocabulary::parts).transpose()?.unwrap_or_default();
     metadata.extend(entries);
-    attached.iter().for_each(|tensor| writer.names.reserve(&tensor.name));
-    writer.add_constants()?;
-    attached.iter().try_for_each(|tensor| writer.attach(tensor))?;
-    writer.sort_constants();
-    writer.add_memory(options.keep_tensor_map)?;
-    let (mut ops, mut op_set) = (Vec::new(), OpSet::EMPTY);
-    for (at, (node, work)) in graph.nodes.iter().zip(works).enumerate() {
-        let op = writer.op(at, node, work)?;
-        op_set = op_set.union(op.operator.needs(&operands(graph, node)?));
-        if !op.group.is_none() {
-            op_set = op_set.with_groups();
-        }
-        ops.push(op);
+    if batch.is_some() {
+        // Of the length that the plan turns out to have.
+        attached.push(Tensor::constant(BATCH_PLAN, ElementType::U8, vec![1], vec![0]));
     }
-    let Writer { mut constants, memory, index, .. } = writer;
-    let values = constants.len() + memory.len();
-    check_count(values, "tensors")?;
-    let header = PlanHeader {
-        constants: constants.len() as u32,
-        values: values as u32,
-        ops: ops.len() as u32,
-        inputs: graph.inputs.len() as u32,
-        outputs: graph.outputs.len() as u32,
-        arena_len: plan.arena_len,
-        state_len: plan.state_len,
-        op_set,
+    attached.iter().for_each(|tensor| constants.names.reserve(&tensor.name));
+    writer.add_constants(&mut constants)?;
+    if let Some(batch) = &mut batch {
+        batch.add_constants(&mut constants)?;
+    }
+    attached.iter().try_for_each(|tensor| constants.attach(tensor))?;
+    let places = constants.sort();
+    writer.move_constants(&places);
+    writer.add_memory(places.len(), options.keep_tensor_map)?;
+    let tables = writer.tables(places.len())?;
+    let batch = match batch {
+        Some(mut batch) => {
+            batch.move_constants(&places);
+            batch.add_memory(places.len(), false)?;
+            Some(batch.tables(places.len())?)
+        }
+        None => None,
     };
+    let at_batch = constants.list.iter().position(|constant| constant.name == BATCH_PLAN);
+    if let (Some(batch), Some(at)) = (&batch, at_batch) {
+        constants.list[at].set(vec![0; batch.header.plan_len() as usize])?;
+    }
     // The constants come after the plan, whose length is known now.
-    let mut offset = header.plan_len();
-    for Constant { value, .. } in &mut constants {
+    let mut offset = tables.header.plan_len();
+    for Constant { value, .. } in &mut constants.list {
         value.offset = u32::try_from(offset).map_err(|_| too_large())?;
         offset += align16(u64::from(value.len));
     }
-    let mut bytes = header.emit().to_vec();
-    bytes.extend(constants.iter().map(|constant| &constant.value).chain(&memory).flat_map(Value::emit));
-    bytes.extend(ops.iter().flat_map(PlanOp::emit));
-    for id in &graph.outputs {
-        let value = index.get(id).copied().ok_or_else(|| no_value(graph, *id))?;
-        bytes.extend((value as u16).to_le_bytes());
+    if let (Some(batch), Some(at)) = (&batch, at_batch) {
+        let bytes = batch.emit(&constants.list);
+        constants.list[at].set(bytes)?;
     }
-    bytes.resize(header.plan_len() as usize, 0);
-    let file = container(&bytes, &constants, metadata)?;
+    let file = container(&tables.emit(&constants.list), &constants.list, metadata)?;
     check(&file)?;
+    let batch_bytes = batch.map_or(0, |batch| batch.header.plan_len());
+    let constant_bytes: u64 = constants.list.iter().map(|constant| constant.bytes.len() as u64).sum();
     Ok(Written {
         bytes: file,
-        tensors: index.into_iter().collect(),
-        plan_bytes: header.plan_len(),
-        weights_bytes: constants.iter().map(|constant| constant.bytes.len() as u64).sum(),
+        tensors: writer.index.into_iter().collect(),
+        plan_bytes: tables.header.plan_len() + batch_bytes,
+        weights_bytes: constant_bytes - batch_bytes,
     })
+}
+
+/// The records of a plan, but those of the constants.
+struct Tables {
+    header: PlanHeader,
+    memory: Vec<Value>,
+    ops: Vec<PlanOp>,
+    outputs: Vec<u16>,
+}
+
+impl Tables {
+    /// Returns the bytes of the plan.
+    fn emit(&self, constants: &[Constant]) -> Vec<u8> {
+        let mut bytes = self.header.emit().to_vec();
+        // The constants of the first plan, which may have more operators.
+        let last = |value: &Value| value.last.min(self.ops.len() as u16);
+        let constants = constants.iter().map(|Constant { value, .. }| Value { last: last(value), ..*value });
+        bytes.extend(constants.chain(self.memory.iter().copied()).flat_map(|value| value.emit()));
+        bytes.extend(self.ops.iter().flat_map(PlanOp::emit));
+        bytes.extend(self.outputs.iter().flat_map(|output| output.to_le_bytes()));
+        bytes.resize(self.header.plan_len() as usize, 0);
+        bytes
+    }
+}
+
+impl Constant {
+    /// Replaces the content by `bytes`.
+    fn set(&mut self, bytes: Vec<u8>) -> Result<()> {
+        let len = u32::try_from(bytes.len()).map_err(|_| too_large())?;
+        let shape = Shape::new(&[len]).ok_or_else(too_large)?;
+        self.value = Value { shape, len, ..self.value };
+        self.bytes = bytes.into();
+        Ok(())
+    }
 }
 
 /// Checks that a lowered graph has no more operators, inputs and outputs than a model file can hold, so that later
@@ -153,9 +186,22 @@ fn no_value(graph: &Graph, id: TensorId) -> CompileError {
     CompileError::Internal(format!("tensor `{}` has no value", graph.tensors[id].name))
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    fn of(planned: &'a Planned) -> Self {
+        let Planned { graph, works, plan } = planned;
+        Self {
+            graph,
+            works,
+            plan,
+            memory: Vec::new(),
+            index: BTreeMap::new(),
+            inits: HashMap::new(),
+            scratch: Vec::new(),
+        }
+    }
+
     /// Adds the constants that nodes read and the initial values of state; equal ones are added once.
-    fn add_constants(&mut self) -> Result<()> {
+    fn add_constants(&mut self, constants: &mut Constants) -> Result<()> {
         let graph = self.graph;
         for node in &graph.nodes {
             let channels = channels_input(node);
@@ -167,18 +213,18 @@ impl Writer<'_> {
                             Some(&at) => at,
                             None => {
                                 let value = value_of(graph, node, id)?;
-                                self.add_constant(value, bytes, |names| names.constant(graph, node, k))
+                                constants.add(graph, value, bytes, |names| names.constant(graph, node, k))
                             }
                         };
                         self.index.insert(id, at);
                         if channels == Some(k) {
-                            let value = &mut self.constants[at].value;
+                            let value = &mut constants.list[at].value;
                             value.kind = channel_kind(&value.shape);
                         }
                     }
                     Content::State(Some(bytes)) if !self.inits.contains_key(&base) => {
                         let value = Value { place: Place::Constant, ..value_of(graph, node, base)? };
-                        let at = self.add_constant(value, bytes, |names| names.initial(graph, base));
+                        let at = constants.add(graph, value, bytes, |names| names.initial(graph, base));
                         self.inits.insert(base, at);
                     }
                     _ => {}
@@ -188,68 +234,32 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn add_constant(&mut self, value: Value, bytes: &Bytes, name: impl FnOnce(&mut Names) -> String) -> usize {
-        let key = (
-            value.dtype as u8,
-            value.shape.dims().to_vec(),
-            value.quantization.scale.to_bits(),
-            value.quantization.zero_point,
-            bytes.clone(),
-        );
-        *self.known.entry(key).or_insert_with(|| {
-            let value = Value { last: self.graph.nodes.len().min(NONE as usize) as u16, ..value };
-            let bytes = if value.dtype == DType::I4 { packed(bytes) } else { bytes.clone() };
-            self.constants.push(Constant { name: name(&mut self.names), value, bytes });
-            self.constants.len() - 1
-        })
-    }
-
-    /// Adds a constant that no operator reads, under its own name, which is reserved.
-    fn attach(&mut self, tensor: &Tensor) -> Result<()> {
-        let Content::Constant(bytes) = &tensor.content else { return Ok(()) };
-        let name = tensor.name.clone();
-        let (Some(dtype), Some(shape)) = (tensor.dtype.dtype(), Shape::new(&tensor.shape)) else {
-            return Err(CompileError::Internal(format!("`{name}` cannot be attached")));
-        };
-        let len = u32::try_from(bytes.len()).map_err(|_| too_large())?;
-        let value = Value::new(Place::Constant, dtype, shape, len);
-        self.constants.push(Constant { name, value, bytes: bytes.clone() });
-        Ok(())
-    }
-
-    /// Sorts the constants by the bytes of their names.
-    fn sort_constants(&mut self) {
-        let mut order: Vec<usize> = (0..self.constants.len()).collect();
-        order.sort_unstable_by(|&a, &b| self.constants[a].name.cmp(&self.constants[b].name));
-        let mut place = vec![0; order.len()];
-        for (to, &from) in order.iter().enumerate() {
-            place[from] = to;
-        }
+    /// Takes the constants' new places: those from `places`.
+    fn move_constants(&mut self, places: &[usize]) {
         for at in self.index.values_mut().chain(self.inits.values_mut()) {
-            *at = place[*at];
+            *at = places[*at];
         }
-        self.constants.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     }
 
     /// Adds the values in memory: the model's inputs, state, the outputs of nodes, and then the used views of all
     /// these.
-    fn add_memory(&mut self, all_views: bool) -> Result<()> {
+    fn add_memory(&mut self, constants: usize, all_views: bool) -> Result<()> {
         let graph = self.graph;
-        graph.inputs.iter().try_for_each(|&id| self.add_value(id))?;
+        graph.inputs.iter().try_for_each(|&id| self.add_value(constants, id))?;
         let is_own_state = |&id: &TensorId| graph.tensors[id].alias.is_none() && graph.tensors[id].is_state();
         let mut states: Vec<TensorId> = (0..graph.tensors.len()).filter(is_own_state).collect();
         states.sort_by_key(|&id| self.plan.offsets[id]);
-        states.into_iter().try_for_each(|id| self.add_value(id))?;
+        states.into_iter().try_for_each(|id| self.add_value(constants, id))?;
         for (at, node) in graph.nodes.iter().enumerate() {
             let output = graph.output(node)?;
             if !graph.tensors[graph.base(output)].is_state() {
-                self.add_value(output)?;
+                self.add_value(constants, output)?;
             }
             let scratch = self.plan.scratch[at].map(|(offset, len)| {
                 let shape = Shape::new(&[len]).unwrap_or(Shape::SCALAR);
                 let at = at as u16;
-                self.push(Value { offset, first: at, last: at, ..Value::new(Place::Arena, DType::U8, shape, len) })
-                    as u16
+                let value = Value::new(Place::Arena, DType::U8, shape, len);
+                self.push(constants, Value { offset, first: at, last: at, ..value }) as u16
             });
             self.scratch.push(scratch);
         }
@@ -258,11 +268,11 @@ impl Writer<'_> {
             used[*id] = true;
         }
         let is_used_view = |&id: &TensorId| graph.tensors[id].alias.is_some() && used[id];
-        (0..graph.tensors.len()).filter(is_used_view).try_for_each(|id| self.add_value(id))
+        (0..graph.tensors.len()).filter(is_used_view).try_for_each(|id| self.add_value(constants, id))
     }
 
     /// Adds the value of a tensor, if it is in memory.
-    fn add_value(&mut self, id: TensorId) -> Result<()> {
+    fn add_value(&mut self, constants: usize, id: TensorId) -> Result<()> {
         let graph = self.graph;
         let base = graph.base(id);
         let Some(offset) = self.plan.offsets[base] else { return Ok(()) };
@@ -280,18 +290,48 @@ impl Writer<'_> {
                 value = strip(&value, rows);
             }
         }
-        let at = self.push(Value { offset, first: first as u16, last: last as u16, alias, init, ..value });
+        let value = Value { offset, first: first as u16, last: last as u16, alias, init, ..value };
+        let at = self.push(constants, value);
         self.index.insert(id, at);
         Ok(())
     }
 
-    /// Adds a value in memory and returns its index.
-    fn push(&mut self, value: Value) -> usize {
+    /// Adds a value in memory, behind so many constants, and returns its index.
+    fn push(&mut self, constants: usize, value: Value) -> usize {
         self.memory.push(value);
-        self.constants.len() + self.memory.len() - 1
+        constants + self.memory.len() - 1
     }
 
-    fn op(&self, at: usize, node: &Node, work: &Work) -> Result<PlanOp> {
+    /// Returns the records behind those of so many constants.
+    fn tables(&mut self, constants: usize) -> Result<Tables> {
+        let graph = self.graph;
+        let (mut ops, mut op_set) = (Vec::new(), OpSet::EMPTY);
+        for (at, (node, work)) in graph.nodes.iter().zip(self.works).enumerate() {
+            let op = self.op(constants, at, node, work)?;
+            op_set = op_set.union(op.operator.needs(&operands(graph, node)?));
+            if !op.group.is_none() {
+                op_set = op_set.with_groups();
+            }
+            ops.push(op);
+        }
+        let output = |&id| self.index.get(&id).map(|&value| value as u16).ok_or_else(|| no_value(graph, id));
+        let outputs = graph.outputs.iter().map(output).collect::<Result<Vec<u16>>>()?;
+        let values = constants + self.memory.len();
+        check_count(values, "tensors")?;
+        let header = PlanHeader {
+            constants: constants as u32,
+            values: values as u32,
+            ops: ops.len() as u32,
+            inputs: graph.inputs.len() as u32,
+            outputs: outputs.len() as u32,
+            arena_len: self.plan.arena_len,
+            state_len: self.plan.state_len,
+            op_set,
+        };
+        Ok(Tables { header, memory: std::mem::take(&mut self.memory), ops, outputs })
+    }
+
+    fn op(&self, constants: usize, at: usize, node: &Node, work: &Work) -> Result<PlanOp> {
         let NodeOp::Kernel(operator) = &node.op else {
             return Err(CompileError::Internal(format!("node {at} was not lowered")));
         };
@@ -304,9 +344,53 @@ impl Writer<'_> {
         let op = PlanOp::new(*operator, &inputs, output, work);
         if let Some(group) = self.plan.groups.iter().find(|group| group.contains(at)) {
             let group = Group { before: (at - group.first) as u8, after: (group.last - at) as u8 };
-            return Ok(op.in_group(group, work, &self.memory[usize::from(output) - self.constants.len()]));
+            return Ok(op.in_group(group, work, &self.memory[usize::from(output) - constants]));
         }
         Ok(self.scratch[at].map_or(op, |scratch| op.with_scratch(scratch, work)))
+    }
+}
+
+impl Constants {
+    /// Adds a constant of `graph` and returns its place; one that is there already is not added again.
+    fn add(&mut self, graph: &Graph, value: Value, bytes: &Bytes, name: impl FnOnce(&mut Names) -> String) -> usize {
+        let key = (
+            value.dtype as u8,
+            value.shape.dims().to_vec(),
+            value.quantization.scale.to_bits(),
+            value.quantization.zero_point,
+            bytes.clone(),
+        );
+        *self.known.entry(key).or_insert_with(|| {
+            let value = Value { last: graph.nodes.len().min(NONE as usize) as u16, ..value };
+            let bytes = if value.dtype == DType::I4 { packed(bytes) } else { bytes.clone() };
+            self.list.push(Constant { name: name(&mut self.names), value, bytes });
+            self.list.len() - 1
+        })
+    }
+
+    /// Adds a constant that no operator reads, under its own name, which is reserved.
+    fn attach(&mut self, tensor: &Tensor) -> Result<()> {
+        let Content::Constant(bytes) = &tensor.content else { return Ok(()) };
+        let name = tensor.name.clone();
+        let (Some(dtype), Some(shape)) = (tensor.dtype.dtype(), Shape::new(&tensor.shape)) else {
+            return Err(CompileError::Internal(format!("`{name}` cannot be attached")));
+        };
+        let len = u32::try_from(bytes.len()).map_err(|_| too_large())?;
+        let value = Value::new(Place::Constant, dtype, shape, len);
+        self.list.push(Constant { name, value, bytes: bytes.clone() });
+        Ok(())
+    }
+
+    /// Sorts them by the bytes of their names; returns the new place of each.
+    fn sort(&mut self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.list.len()).collect();
+        order.sort_unstable_by(|&a, &b| self.list[a].name.cmp(&self.list[b].name));
+        let mut places = vec![0; order.len()];
+        for (to, &from) in order.iter().enumerate() {
+            places[from] = to;
+        }
+        self.list.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        places
     }
 }
 
@@ -410,6 +494,6 @@ fn safetensors_type(dtype: DType) -> Dtype {
 /// Checks that both readers accept the file.
 fn check(file: &[u8]) -> Result<()> {
     safetensors::SafeTensors::deserialize(file).map_err(|error| internal(&error))?;
-    Model::parse(file).map_err(|error| internal(&error))?;
+    Model::parse(file).and_then(|model| model.batch()).map_err(|error| internal(&error))?;
     Ok(())
 }

@@ -308,7 +308,9 @@ fn bare(sizes: &[(&str, u32)]) -> gguf::File {
 
 fn refused(file: &gguf::File, context: Option<u32>) -> String {
     let bytes = file.bytes();
-    within(4.0, || compile_gguf(&bytes, &GgufOptions { context }, &Options::default())).unwrap_err().to_string()
+    within(4.0, || compile_gguf(&bytes, &GgufOptions { context, batch: None }, &Options::default()))
+        .unwrap_err()
+        .to_string()
 }
 
 #[test]

@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
-use tealight::{Model, OwnedSession};
+use tealight::{Budget, Model, ModelError, OpenError, OwnedSession, Plan};
 use tealight_compiler::gguf::{GgufOptions, compile_gguf};
 use tealight_compiler::{CompileError, Options};
+use tealight_format::ValueFault;
 use tealight_kernels::block::{self, BlockType};
 use tealight_testing::gguf::{
     DEPTH, EPSILON, F32, File, HEADS, KV_HEADS, LAYERS, Llama, ROPE_BASE, Store, TOKENS, TRAINED, WIDTH,
@@ -22,8 +23,8 @@ fn blocks(block: BlockType, values: &[f32]) -> Vec<u8> {
     bytes
 }
 
-fn compile(file: &File, context: Option<u32>) -> Result<Vec<u8>, CompileError> {
-    compile_gguf(&file.bytes(), &GgufOptions { context }, &Options::default()).map(|compiled| compiled.bytes)
+fn compile(file: &File, context: Option<u32>, batch: Option<u32>) -> Result<Vec<u8>, CompileError> {
+    compile_gguf(&file.bytes(), &GgufOptions { context, batch }, &Options::default()).map(|compiled| compiled.bytes)
 }
 
 /// Returns the scores after each of `tokens`.
@@ -108,7 +109,7 @@ fn textbook(weights: &BTreeMap<String, Vec<f32>>, tokens: &[usize]) -> Vec<f64> 
 fn the_scores_match_a_textbook_implementation() {
     for (seed, head) in [(1, false), (2, true)] {
         let llama = Llama::new(seed, F32, F32, head);
-        let file = compile(&llama.file, None).unwrap();
+        let file = compile(&llama.file, None, None).unwrap();
         let mut random = Rng(seed + 100);
         let tokens: Vec<usize> = (0..20).map(|_| random.index(TOKENS.len())).collect();
         for (count, scores) in (1..).zip(scores(&file, &tokens)) {
@@ -148,7 +149,7 @@ fn f16_and_block_weights_compute_the_network_that_they_store() {
         for tensor in &llama.file.tensors {
             llama.weights.insert(tensor.name.clone(), restored(tensor.kind, &tensor.bytes));
         }
-        let file = compile(&llama.file, None).unwrap();
+        let file = compile(&llama.file, None, None).unwrap();
         let tokens = [4, 9, 14, 3, 0, 7];
         let expected = textbook(&llama.weights, &tokens);
         let got = scores(&file, &tokens).pop().unwrap();
@@ -161,7 +162,7 @@ fn f16_and_block_weights_compute_the_network_that_they_store() {
 #[test]
 fn weights_keep_their_bytes_and_their_names() {
     let llama = Llama::new(4, Q4_1, Q8_0, true);
-    let bytes = compile(&llama.file, None).unwrap();
+    let bytes = compile(&llama.file, None, None).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     for tensor in &llama.file.tensors {
         let found = file.tensor(&tensor.name).unwrap();
@@ -170,7 +171,7 @@ fn weights_keep_their_bytes_and_their_names() {
     }
     // Tied weights: the embedding is stored once.
     let llama = Llama::new(4, Q4_1, Q8_0, false);
-    let bytes = compile(&llama.file, None).unwrap();
+    let bytes = compile(&llama.file, None, None).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     assert_eq!(
         file.names().iter().filter(|name| name.starts_with("token_embd") || name.starts_with("output.")).count(),
@@ -182,28 +183,28 @@ fn weights_keep_their_bytes_and_their_names() {
 fn the_context_is_as_requested_up_to_that_of_training() {
     let llama = Llama::new(5, F32, F32, false);
     let state = |context| {
-        let bytes = compile(&llama.file, context).unwrap();
+        let bytes = compile(&llama.file, context, None).unwrap();
         Model::parse(&bytes).unwrap().state_len()
     };
     let cache = LAYERS * 2 * KV_HEADS * DEPTH * 4;
     assert_eq!(state(Some(10)), 10 * cache + 16);
     assert_eq!(state(None), TRAINED as usize * cache + 16);
-    let error = compile(&llama.file, Some(TRAINED + 1)).unwrap_err().to_string();
+    let error = compile(&llama.file, Some(TRAINED + 1), None).unwrap_err().to_string();
     assert!(error.contains("49 positions") && error.contains("at most 48"), "{error}");
 
     let mut long = llama.file;
     long.u32("llama.context_length", 5000);
-    let bytes = compile(&long, None).unwrap();
+    let bytes = compile(&long, None, None).unwrap();
     assert_eq!(Model::parse(&bytes).unwrap().state_len(), 1024 * cache + 16);
 }
 
 #[test]
 fn both_versions_and_other_alignments_are_read() {
     let llama = Llama::new(6, Q8_0, Q8_0, false);
-    let expected = scores(&compile(&llama.file, None).unwrap(), &[2, 3]);
+    let expected = scores(&compile(&llama.file, None, None).unwrap(), &[2, 3]);
     for (version, alignment) in [(2, 32), (3, 64), (2, 8)] {
         let file = File { version, alignment, ..llama.file.clone() };
-        assert_eq!(scores(&compile(&file, None).unwrap(), &[2, 3]), expected);
+        assert_eq!(scores(&compile(&file, None, None).unwrap(), &[2, 3]), expected);
     }
 }
 
@@ -253,14 +254,14 @@ fn reports_what_cannot_be_compiled() {
     for (what, change) in changes {
         let mut file = Llama::new(7, F32, F32, false).file;
         change(&mut file);
-        let error = compile(&file, None).unwrap_err().to_string();
+        let error = compile(&file, None, None).unwrap_err().to_string();
         assert!(error.contains(what), "{what}: {error}");
     }
     // The tokenizer and the embedding must have the same vocabulary size.
     let mut file = Llama::new(7, F32, F32, false).file;
     file.texts("tokenizer.ggml.tokens", &TOKENS[..17]);
     file.integers("tokenizer.ggml.token_type", &[1; 17]);
-    let error = compile(&file, None).unwrap_err().to_string();
+    let error = compile(&file, None, None).unwrap_err().to_string();
     assert!(error.contains("`token_embd.weight` is [18, 64]; by the metadata it should be [17, 64]"), "{error}");
     for bytes in [&b""[..], b"GGU", b"TFL3GGUF"] {
         let error = compile_gguf(bytes, &GgufOptions::default(), &Options::default()).unwrap_err().to_string();
@@ -299,4 +300,157 @@ fn no_input_bytes_cause_a_panic() {
         refused += usize::from(compile_gguf(&bytes, &GgufOptions::default(), &Options::default()).is_err());
     }
     assert!(refused > 30, "{refused}");
+}
+
+/// Returns the scores after the last of `tokens` and after each token of `further`. The session reads all but the last
+/// of `tokens` in batches of `batch`, and the others one by one.
+fn scores_in_batches(
+    session: &mut OwnedSession,
+    batch: usize,
+    tokens: &[i32],
+    further: &[i32],
+    budget: Budget,
+) -> Vec<Vec<u32>> {
+    session.reset();
+    let (last, before) = tokens.split_last().unwrap();
+    assert!(session.select(Plan::Batch));
+    for part in before.chunks(batch) {
+        // Whatever stands in the place of tokens that are not there must not matter.
+        let mut filled = vec![-77; batch];
+        filled[..part.len()].copy_from_slice(part);
+        session.input(0).unwrap().copy_from(&filled).unwrap();
+        session.input(1).unwrap().copy_from(&[part.len() as i32]).unwrap();
+        while session.poll(budget).is_pending() {
+            assert!(!session.select(Plan::First), "not within an inference");
+        }
+    }
+    assert!(session.select(Plan::First));
+    let read = |&token: &i32| {
+        session.input(0).unwrap().copy_from(&[token]).unwrap();
+        session.run();
+        session.output(0).unwrap().as_slice::<f32>().unwrap().iter().map(|score| score.to_bits()).collect()
+    };
+    [last].into_iter().chain(further).map(read).collect()
+}
+
+#[test]
+fn a_prompt_that_is_read_in_batches_leaves_the_scores_of_one_read_token_by_token() {
+    const CONTEXT: usize = 11;
+    for (seed, stores) in [(41, (F32, F32)), (42, (Q4_1, Q8_0)), (43, (Q8_0, Q4_1)), (44, (F16, F16))] {
+        let llama = Llama::new(seed, stores.0, stores.1, seed % 2 == 0);
+        let mut random = Rng(seed + 100);
+        // Two more than the context: what lies behind it is dropped alike.
+        let tokens: Vec<i32> = (0..CONTEXT + 2).map(|_| random.index(TOKENS.len()) as i32).collect();
+        let places: Vec<usize> = tokens.iter().map(|&token| token as usize).collect();
+        let one_by_one = compile(&llama.file, Some(CONTEXT as u32), Some(1)).unwrap();
+        assert!(Model::parse(&one_by_one).unwrap().batch().unwrap().is_none());
+        let expected: Vec<Vec<u32>> = scores(&one_by_one, &places)
+            .iter()
+            .map(|scores| scores.iter().map(|score| score.to_bits()).collect())
+            .collect();
+        for batch in [2, 3, 4, CONTEXT] {
+            let file = compile(&llama.file, Some(CONTEXT as u32), Some(batch as u32)).unwrap();
+            let mut session = OwnedSession::from_bytes(&file).unwrap().with_batch().unwrap();
+            for len in 1..=tokens.len() {
+                let (prompt, further) = tokens.split_at(len);
+                for budget in [Budget::unlimited(), Budget::macs(700)] {
+                    let found = scores_in_batches(&mut session, batch, prompt, further, budget);
+                    assert!(found == expected[len - 1..], "seed {seed}, {len} tokens in batches of {batch}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_plan_for_batches_takes_memory_for_its_activations_only_and_no_weights() {
+    let llama = Llama::new(51, Q4_1, Q8_0, false);
+    let sizes = |batch| {
+        let file = compile(&llama.file, Some(32), Some(batch)).unwrap();
+        let model = Model::parse(&file).unwrap();
+        let second =
+            model.batch().unwrap().map(|second| (second.arena_len(), second.state_len(), second.output_count()));
+        (file.len(), model.arena_len(), model.state_len(), second)
+    };
+    let (single, arena, state, none) = sizes(1);
+    assert_eq!(none, None);
+    let (both, same_arena, same_state, second) = sizes(4);
+    assert_eq!((same_arena, same_state), (arena, state));
+    let (second_arena, second_state, outputs) = second.unwrap();
+    assert_eq!((second_state, outputs), (state, 0));
+    // Of four tokens.
+    assert!(second_arena > arena && second_arena - state <= 4 * (arena - state), "{second_arena} and {arena} bytes");
+    let plan = both - single;
+    assert!(plan < 30_000, "{plan} bytes");
+}
+
+#[test]
+fn a_batch_has_at_most_as_many_tokens_as_the_context() {
+    let llama = Llama::new(52, F32, F32, false);
+    for batch in [0, 9, u32::MAX] {
+        let error = compile(&llama.file, Some(8), Some(batch)).unwrap_err().to_string();
+        assert!(error.contains("can have from 1 to 8"), "{error}");
+    }
+    let file = compile(&llama.file, Some(8), None).unwrap();
+    let batch = Model::parse(&file).unwrap().batch().unwrap().unwrap();
+    assert_eq!(batch.input_value(0).unwrap().shape.dims(), [8]);
+}
+
+/// Where the bytes of the plan for batches are in a file.
+fn batch_plan(file: &[u8]) -> std::ops::Range<usize> {
+    let starts: Vec<usize> =
+        (0..file.len() - 8).step_by(16).filter(|&at| file[at..].starts_with(b"TEALIGHT")).collect();
+    let [_, second] = starts[..] else { panic!("{} plans", starts.len()) };
+    let model = Model::parse(file).unwrap();
+    let index = model.constant_names().position(|name| name == "plan.batch").unwrap();
+    second..second + model.value(index).len as usize
+}
+
+#[test]
+fn a_damaged_plan_for_batches_is_refused_or_runs_within_its_memory() {
+    let llama = Llama::new(53, Q4_1, Q8_0, false);
+    let mut file = compile(&llama.file, Some(8), Some(4)).unwrap();
+    let (place, mut random) = (batch_plan(&file), Rng(54));
+    let (mut refused, mut accepted) = (0, 0);
+    for _ in 0..4000 {
+        let (at, old) = (place.start + random.index(place.len()), file.clone());
+        file[at] = match random.index(3) {
+            0 => file[at] ^ (1 << random.index(8)),
+            1 => file[at].wrapping_add(1),
+            _ => random.index(256) as u8,
+        };
+        // It is no part of what the first plan needs.
+        let model = Model::parse(&file).unwrap();
+        match model.batch() {
+            Err(_) => refused += 1,
+            // Larger ones are possible, and take their time.
+            Ok(Some(batch)) if batch.arena_len() < 1 << 20 && batch.cost() < 100_000_000 => {
+                let mut session = OwnedSession::from_bytes(&file).unwrap().with_batch().unwrap();
+                assert!(session.select(Plan::Batch));
+                session.run();
+                accepted += 1;
+            }
+            Ok(_) => {}
+        }
+        file = old;
+    }
+    assert!(refused > 2000 && accepted > 20, "{refused} refused, {accepted} accepted");
+}
+
+#[test]
+fn a_plan_for_batches_with_another_state_is_refused() {
+    let llama = Llama::new(55, F32, F32, false);
+    let mut file = compile(&llama.file, Some(8), Some(4)).unwrap();
+    let place = batch_plan(&file);
+    let batch = Model::parse(&file).unwrap().batch().unwrap().unwrap();
+    let counter = batch.constant_count() + batch.input_count();
+    assert!(batch.value(counter).is_state());
+    // The zero point of the counter: valid in itself, but not that of the first plan.
+    file[place.start + 64 + 64 * counter + 40] = 1;
+    let error = Model::parse(&file).unwrap().batch().unwrap_err();
+    assert_eq!(error, ModelError::Value { value: counter as u16, fault: ValueFault::State });
+    assert!(matches!(
+        OwnedSession::from_bytes(&file).unwrap().with_batch(),
+        Err(OpenError::Model(ModelError::Value { .. }))
+    ));
 }

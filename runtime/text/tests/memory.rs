@@ -16,7 +16,7 @@ static MEMORY: Cap<System> = Cap::new(System, usize::MAX);
 #[test]
 fn a_dropped_tokenizer_leaves_no_memory_allocated() {
     let file = Llama::new(1, F32, F32, false).file;
-    let options = GgufOptions { context: Some(1) };
+    let options = GgufOptions { context: Some(1), batch: Some(1) };
     let file = compile_gguf(&file.bytes(), &options, &Options::default()).unwrap().bytes;
     let model = Model::parse(&file).unwrap();
     let allocated_after = |repetitions: usize| {

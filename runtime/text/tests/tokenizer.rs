@@ -27,7 +27,7 @@ fn read(file: &[u8]) -> Result<Tokenizer, TextError> {
 }
 
 fn of_gguf(file: &File) -> Tokenizer {
-    let options = GgufOptions { context: Some(1) };
+    let options = GgufOptions { context: Some(1), batch: Some(1) };
     read(&compile_gguf(&file.bytes(), &options, &Options::default()).unwrap().bytes).unwrap()
 }
 

@@ -13,7 +13,7 @@ libfuzzer_sys::fuzz_target!(init: text::expect_panics_of_the_renderer(), |data: 
     // Tables and caches for many positions take longer than all the rest.
     let context = if rest.one_in(32) { None } else { Some(rest.pick(&[1, 1, 4, 0, u32::MAX])) };
     let file = gguf_random::file(&mut choices);
-    if let Some(compiled) = check(compile_gguf(&file, &GgufOptions { context }, &Options::default()), &mut rest) {
+    if let Some(compiled) = check(compile_gguf(&file, &GgufOptions { context, batch: None }, &Options::default()), &mut rest) {
         // The compiler may keep the name of a way of splitting that this build's tokenizer does not have.
         let error = text::check(&compiled, &mut rest);
         assert!(matches!(error, None | Some(TextError::Split { .. })), "{error:?}");

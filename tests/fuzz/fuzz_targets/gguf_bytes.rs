@@ -11,7 +11,7 @@ libfuzzer_sys::fuzz_target!(init: text::expect_panics_of_the_renderer(), |data: 
     let mut choices = Choices::new(&data[data.len() - data.len().min(64)..]);
     // One position in most cases: tables and caches for many take longer than all the rest.
     let context = (!choices.one_in(16)).then_some(1);
-    let compiled = compile_gguf(data, &GgufOptions { context }, &Options::default());
+    let compiled = compile_gguf(data, &GgufOptions { context, batch: None }, &Options::default());
     if let Some(compiled) = check(compiled, &mut choices) {
         text::check(&compiled, &mut choices);
     }

@@ -8,6 +8,8 @@ use tealight_text::Tokenizer;
 pub(super) struct Interface {
     /// Positions that its state holds; `None` if there is no limit.
     pub(super) context: Option<u32>,
+    /// Tokens that its plan for batches reads at a time; `None` if it has none.
+    pub(super) batch: Option<usize>,
 }
 
 impl Interface {
@@ -30,6 +32,18 @@ impl Interface {
             Operator::Positions(positions) => u32::try_from(positions.capacity).ok(),
             _ => None,
         };
-        Ok(Self { context: (0..model.op_count()).filter_map(capacity).min() })
+        Ok(Self { context: (0..model.op_count()).filter_map(capacity).min(), batch: None })
+    }
+
+    /// The same interface, with the plan for batches, which must take several tokens and their count.
+    ///
+    /// # Errors
+    /// Describes its actual inputs.
+    pub(super) fn with_batch(self, batch: &Model<'_>) -> Result<Self, String> {
+        let len = |i| batch.input_value(i).filter(|input| input.dtype == DType::I32).map_or(0, |input| input.len / 4);
+        if batch.input_count() != 2 || len(0) == 0 || len(1) != 1 {
+            return Err("its plan for batches must have two inputs, I32 tokens and the count of them".into());
+        }
+        Ok(Self { batch: Some(len(0) as usize), ..self })
     }
 }

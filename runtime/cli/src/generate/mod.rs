@@ -16,6 +16,7 @@ use interface::Interface;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use tealight::Plan;
 use tealight_text::{Decoder, Message, Sampler, Sampling, TextError, Tokenizer};
 
 /// Continue a text with a language model
@@ -140,8 +141,12 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         Error::new(format!("cannot generate with `{}`", args.model.display())).cause(error).help(help)
     };
     let tokenizer = Tokenizer::read(&model).map_err(cannot)?;
-    let interface = Interface::of(&model, &tokenizer)
-        .map_err(|what| Error::new(format!("`{}` is not a language model", args.model.display())).cause(what))?;
+    let other = |what| Error::new(format!("`{}` is not a language model", args.model.display())).cause(what);
+    let mut interface = Interface::of(&model, &tokenizer).map_err(other)?;
+    if let Some(batch) = file.batch(&model)? {
+        interface = interface.with_batch(&batch).map_err(other)?;
+        args.limits.check_batch(&batch, limits::TOKEN, interface.batch.map_or(1, |count| count as u64))?;
+    }
     let mut prompt = read_prompt(&args.prompt)?;
     if args.chat {
         let messages = [Message { role: "user".into(), content: prompt }];
@@ -230,7 +235,19 @@ fn generate(
         Sampler::new(Sampling { temperature: args.temperature, top_k: args.top_k, top_p: args.top_p, seed: args.seed });
     let start = Instant::now();
     let mut progress = Progress::new(prompt.len());
-    for &token in prompt {
+    let (last, before) = prompt.split_last().map_or((None, prompt), |(last, before)| (Some(last), before));
+    let batch = interface.batch.unwrap_or(1);
+    for tokens in before.chunks(batch) {
+        // A batch takes its time however few tokens are in it.
+        if tokens.len() > batch / WORTHWHILE && session.select(Plan::Batch) {
+            read_batch(session, tokens);
+            session.select(Plan::First);
+        } else {
+            tokens.iter().for_each(|&token| read(session, token));
+        }
+        tokens.iter().for_each(|_| progress.step());
+    }
+    if let Some(&token) = last {
         read(session, token);
         progress.step();
     }
@@ -266,6 +283,22 @@ fn generate(
     emit(decoder.finish(), &mut generated.text)?;
     generated.answer = answering.elapsed();
     Ok(generated)
+}
+
+/// A batch of fewer tokens than this part of it is read token by token.
+const WORTHWHILE: usize = 4;
+
+/// Reads `tokens` into the model, at most as many as its plan for batches takes.
+fn read_batch(session: &mut Session<'_>, tokens: &[u32]) {
+    // Two inputs of I32, as was checked.
+    if let Some(input) = session.input(0).as_mut().and_then(|input| input.as_slice_mut::<i32>()) {
+        input.fill(0);
+        input.iter_mut().zip(tokens).for_each(|(input, &token)| *input = token.cast_signed());
+    }
+    if let Some(input) = session.input(1).as_mut().and_then(|input| input.as_slice_mut::<i32>()) {
+        input.fill(tokens.len().min(i32::MAX as usize) as i32);
+    }
+    session.run();
 }
 
 /// Reads `token` into the model, whose output is then the scores of the next token.

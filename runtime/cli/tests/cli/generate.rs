@@ -62,6 +62,27 @@ fn any_number_of_threads_gives_the_same_text() {
 }
 
 #[test]
+fn a_prompt_in_batches_gives_the_same_text_on_any_number_of_threads() {
+    let folder = endless();
+    let of = |model: &str, threads: &str| {
+        let prompt = "hello hello hello a b";
+        folder.json(&["generate", model, "-p", prompt, "-n", "4", "--threads", threads])
+    };
+    folder.succeeds(&["compile", "net.gguf", "-o", "one.safetensors", "--context", "24", "--batch", "1"]);
+    let expected = of("one.safetensors", "1");
+    assert!(expected["prompt_tokens"].as_array().unwrap().len() > 5, "{expected}");
+    for batch in ["2", "3", "24"] {
+        folder.succeeds(&["compile", "net.gguf", "-o", "many.safetensors", "--context", "24", "--batch", batch]);
+        for threads in ["1", "3"] {
+            let found = of("many.safetensors", threads);
+            assert_eq!(found["tokens"], expected["tokens"], "batches of {batch}, {threads} threads");
+        }
+    }
+    let refused = folder.run(&["compile", "net.gguf", "-o", "no.safetensors", "--context", "24", "--batch", "25"]);
+    assert!(refused.err.contains("from 1 to 24"), "{}", refused.err);
+}
+
+#[test]
 fn a_full_context_ends_the_text() {
     let folder = endless();
     let report = folder.json(&["generate", "net.safetensors", "-p", "aaaaaaa", "-n", "100"]);

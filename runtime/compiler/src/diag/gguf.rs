@@ -49,6 +49,14 @@ pub enum GgufError {
         /// The maximum context.
         max: u32,
     },
+    /// The model cannot read so many tokens at a time.
+    #[error("a batch of {batch} tokens is not possible; it can have from 1 to {max}")]
+    Batch {
+        /// The number of tokens asked for.
+        batch: u32,
+        /// The maximum: the context, or a limit for any model.
+        max: u32,
+    },
     /// The keys and values of the context are too large for a memory plan.
     #[error(
         "a context of {context} positions takes {bytes} bytes of keys and values in each of {layers} layers; up to {max} \

@@ -1,4 +1,5 @@
-//! The architecture `llama`: a graph that takes one token and returns the scores of the next.
+//! The architecture `llama`: a graph that takes one token and returns the scores of the next, and one that takes several
+//! tokens of a prompt and only stores their keys and values.
 //!
 //! Each layer adds two results to the tokens' vectors: grouped-query attention over all positions so far, whose keys
 //! and values are kept in the model's state, and a gated feed-forward network (SwiGLU). The input of both is
@@ -25,6 +26,12 @@ use tealight_kernels::float::rope_tables;
 /// The number of positions that the model keeps, unless the options set it.
 const CONTEXT: u32 = 1024;
 
+/// The number of tokens that the model reads at a time, unless the options set it.
+const BATCH: u32 = 16;
+
+/// The maximum of it: with this bound, products of it and two sizes fit in the counts that are checked later.
+const MAX_BATCH: u32 = 1 << 12;
+
 /// Base of the RoPE frequencies where the file does not state it.
 const ROPE_BASE: f32 = 10_000.0;
 
@@ -49,7 +56,7 @@ struct Sizes {
     trained: u32,
 }
 
-/// Builds the graph of `file`, whose tokenizer has `vocabulary` tokens.
+/// Builds the graphs of `file`, whose tokenizer has `vocabulary` tokens: of one token, and of several.
 ///
 /// `source` is the file that it was read from; `limit` counts what is allocated beside the bytes of the file.
 pub(super) fn import<'a>(
@@ -58,18 +65,25 @@ pub(super) fn import<'a>(
     vocabulary: u32,
     options: &GgufOptions,
     limit: &'a Limit,
-) -> Result<Graph> {
+) -> Result<(Graph, Option<Graph>)> {
     let sizes = Sizes::read(file)?;
     let context = sizes.context(options)?;
-    let mut import = Import { file, source, limit, sizes, context, b: Builder::new(), read: HashSet::new() };
+    let batch = sizes.batch(context, options)?;
+    let mut import = Import { file, source, limit, sizes, context, tokens: 1, b: Builder::new(), read: HashSet::new() };
     import.model(vocabulary)?;
+    let graph = std::mem::replace(&mut import.b, Builder::new()).finish();
     let unread = file.tensors().iter().find(|tensor| !import.read.contains(tensor.name));
     if let Some(tensor) = unread {
         let accepted = "token_embd, blk.N.{attn_norm, attn_q, attn_k, attn_v, attn_output, ffn_norm, ffn_gate, ffn_up, \
                         ffn_down}, output_norm, output, each `.weight`";
         return Err(GgufError::UnknownTensor { tensor: tensor.name.into(), accepted: accepted.into() }.into());
     }
-    Ok(import.b.finish())
+    if batch == 1 {
+        return Ok((graph, None));
+    }
+    import.tokens = batch;
+    import.model(vocabulary)?;
+    Ok((graph, Some(import.b.finish())))
 }
 
 impl Sizes {
@@ -173,6 +187,19 @@ impl Sizes {
         }
         Ok(context)
     }
+
+    /// Returns how many tokens the model reads at a time: as many as the options ask for, or [`BATCH`].
+    ///
+    /// # Errors
+    /// They are more than its positions, or too many.
+    fn batch(&self, context: u32, options: &GgufOptions) -> Result<u32> {
+        let max = context.min(MAX_BATCH);
+        match options.batch {
+            None => Ok(BATCH.min(max)),
+            Some(batch) if (1..=max).contains(&batch) => Ok(batch),
+            Some(batch) => Err(GgufError::Batch { batch, max }.into()),
+        }
+    }
 }
 
 /// A graph under construction.
@@ -182,6 +209,8 @@ struct Import<'a> {
     limit: &'a Limit,
     sizes: Sizes,
     context: u32,
+    /// The number of tokens that it reads.
+    tokens: u32,
     b: Builder,
     /// Names of the tensors that were read.
     read: HashSet<&'a str>,
@@ -200,10 +229,14 @@ impl<'a> Import<'a> {
     fn model(&mut self, vocabulary: u32) -> Result<()> {
         let Sizes { layers, width, depth, rope_base, .. } = self.sizes;
         let embedding = self.matrix("token_embd.weight", vocabulary, width)?;
-        let token = self.b.input("token", I32, &[1]);
+        let tokens = self.tokens;
+        let token = self.b.input(if self.is_batch() { "tokens" } else { "token" }, I32, &[tokens]);
+        // How many of them there are.
+        let count = self.is_batch().then(|| self.b.input("count", I32, &[1]));
         let counter = self.b.state("positions", I32, &[1]);
-        let capacity = self.context as i32;
-        let position = self.b.op("position", Operator::Positions(Positions { capacity }), [counter], I32, &[1]);
+        let positions = Operator::Positions(Positions { capacity: self.context as i32 });
+        let inputs: Vec<TensorId> = [counter].into_iter().chain(count).collect();
+        let position = self.b.op("position", positions, inputs, I32, &[tokens]);
         let points = self.context as usize * (depth as usize / 2);
         let what = || format!("the rope tables for {} positions of {depth} elements", self.context);
         self.limit.make(2 * 4 * points as u64, what)?;
@@ -217,9 +250,13 @@ impl<'a> Import<'a> {
             Some(block) => Operator::GatherBlock(GatherBlock { block }),
             None => Operator::GatherF32(GatherF32),
         };
-        let mut x = self.b.op("token_embd", gather, [token, embedding.id], F32, &[1, width]);
+        let mut x = self.b.op("token_embd", gather, [token, embedding.id], F32, &[tokens, width]);
         for layer in 0..layers {
             x = self.layer(&format!("blk.{layer}"), x, at)?;
+        }
+        if self.is_batch() {
+            // All that remains of the tokens is in the state. What else the last layer computes, nothing reads.
+            return Ok(());
         }
         let x = self.norm("output_norm", x)?;
         let head = match self.file.tensor("output.weight") {
@@ -230,6 +267,11 @@ impl<'a> Import<'a> {
         let scores = self.product("scores", x, head);
         self.b.output(scores);
         Ok(())
+    }
+
+    /// Whether the graph reads several tokens.
+    fn is_batch(&self) -> bool {
+        self.tokens > 1
     }
 
     fn layer(&mut self, name: &str, x: TensorId, at: Position) -> Result<TensorId> {
@@ -246,7 +288,8 @@ impl<'a> Import<'a> {
         let attention =
             AttentionF32 { heads: heads as i32, kv_heads: kv_heads as i32, scale: 1.0 / (depth as f32).sqrt() };
         let inputs = [queries, keys, values, at.position, cache];
-        let attended = self.b.op(&of("attn"), Operator::AttentionF32(attention), inputs, F32, &[1, heads * depth]);
+        let attended =
+            self.b.op(&of("attn"), Operator::AttentionF32(attention), inputs, F32, &[self.tokens, heads * depth]);
         let attended = self.linear(&of("attn_output"), attended, width, heads * depth)?;
         let x = self.add(&of("attn_add"), x, attended);
 
@@ -254,16 +297,16 @@ impl<'a> Import<'a> {
         let gate = self.linear(&of("ffn_gate"), y, hidden, width)?;
         let up = self.linear(&of("ffn_up"), y, hidden, width)?;
         let silu = UnaryF32 { function: UnaryFunction::Silu };
-        let gate = self.b.op(&of("ffn_silu"), Operator::UnaryF32(silu), [gate], F32, &[1, hidden]);
+        let gate = self.b.op(&of("ffn_silu"), Operator::UnaryF32(silu), [gate], F32, &[self.tokens, hidden]);
         let product = Operator::MulF32(BinaryF32 { activation: ALL });
-        let inner = self.b.op(&of("ffn_mul"), product, [gate, up], F32, &[1, hidden]);
+        let inner = self.b.op(&of("ffn_mul"), product, [gate, up], F32, &[self.tokens, hidden]);
         let down = self.linear(&of("ffn_down"), inner, width, hidden)?;
         Ok(self.add(&of("ffn_add"), x, down))
     }
 
     fn add(&mut self, name: &str, x: TensorId, y: TensorId) -> TensorId {
         let add = Operator::AddF32(BinaryF32 { activation: ALL });
-        self.b.op(name, add, [x, y], F32, &[1, self.sizes.width])
+        self.b.op(name, add, [x, y], F32, &[self.tokens, self.sizes.width])
     }
 
     /// Adds the norm whose weights are `NAME.weight`.
@@ -281,7 +324,7 @@ impl<'a> Import<'a> {
         };
         let weight = self.b.constant(weight.name, F32, &[width], bytes);
         let norm = Operator::RmsNormF32(RmsNormF32 { epsilon: self.sizes.epsilon });
-        Ok(self.b.op(name, norm, [x, weight], F32, &[1, width]))
+        Ok(self.b.op(name, norm, [x, weight], F32, &[self.tokens, width]))
     }
 
     /// Adds the product with the matrix `NAME.weight`.
@@ -292,14 +335,17 @@ impl<'a> Import<'a> {
 
     fn product(&mut self, name: &str, x: TensorId, matrix: Matrix) -> TensorId {
         let product = match matrix.block {
-            Some(block) => Operator::FullyConnectedBlock(FullyConnectedBlock { block, activation: ALL, together: false }),
+            Some(block) => {
+                let together = self.is_batch();
+                Operator::FullyConnectedBlock(FullyConnectedBlock { block, activation: ALL, together })
+            }
             None => Operator::FullyConnectedF32(FullyConnectedF32 { activation: ALL }),
         };
-        self.b.op(name, product, [Some(x), Some(matrix.id), None], F32, &[1, matrix.rows])
+        self.b.op(name, product, [Some(x), Some(matrix.id), None], F32, &[self.tokens, matrix.rows])
     }
 
     fn rope(&mut self, name: &str, x: TensorId, heads: u32, at: Position) -> Result<TensorId> {
-        let shape = [heads, self.sizes.depth];
+        let shape = [self.tokens * heads, self.sizes.depth];
         let x = self.b.view(x, &shape)?;
         let rope = RopeF32 { heads: heads as i32, interleaved: true };
         Ok(self.b.op(name, Operator::RopeF32(rope), [x, at.cos, at.sin, at.position], F32, &shape))

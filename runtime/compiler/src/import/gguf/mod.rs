@@ -25,6 +25,19 @@ pub struct GgufOptions {
     /// given: 1024, or what it was trained for if that is less. Each position takes memory for its keys and values in
     /// every layer.
     pub context: Option<u32>,
+    /// How many tokens of a prompt the model can read at a time: the file then has a second plan that does. With 1 it
+    /// does not. If not given: 16, or the number of positions if that is less. It takes memory for the activations of
+    /// so many tokens.
+    pub batch: Option<u32>,
+}
+
+/// The language model in a GGUF file.
+pub(crate) struct Imported {
+    /// What takes one token and returns the scores of the next.
+    pub(crate) graph: Graph,
+    /// What takes several tokens and only stores them in the same state.
+    pub(crate) batch: Option<Graph>,
+    pub(crate) vocabulary: Vocabulary,
 }
 
 /// Returns whether `bytes` begin like a GGUF file.
@@ -32,11 +45,11 @@ pub fn is_gguf(bytes: &[u8]) -> bool {
     bytes.starts_with(reader::MAGIC)
 }
 
-/// Reads the language model in a GGUF file: its graph and its tokenizer.
+/// Reads the language model in a GGUF file: its graphs and its tokenizer.
 ///
 /// # Errors
 /// What in the file cannot be compiled and where. No bytes make it panic.
-pub(crate) fn import(bytes: &[u8], gguf: &GgufOptions, limit: &Limit) -> Result<(Graph, Vocabulary)> {
+pub(crate) fn import(bytes: &[u8], gguf: &GgufOptions, limit: &Limit) -> Result<Imported> {
     let file = Gguf::parse(bytes)?;
     const ARCHITECTURE: &str = "general.architecture";
     match file.string(ARCHITECTURE)? {
@@ -48,6 +61,6 @@ pub(crate) fn import(bytes: &[u8], gguf: &GgufOptions, limit: &Limit) -> Result<
         }
     }
     let vocabulary = tokenizer::vocabulary(&file)?;
-    let graph = llama::import(&file, Source::new(bytes), vocabulary.count(), gguf, limit)?;
-    Ok((graph, vocabulary))
+    let (graph, batch) = llama::import(&file, Source::new(bytes), vocabulary.count(), gguf, limit)?;
+    Ok(Imported { graph, batch, vocabulary })
 }

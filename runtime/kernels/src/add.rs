@@ -68,6 +68,30 @@ impl AddSub {
     }
 }
 
+/// An operand of a sum: its elements, its zero point, and its factor.
+#[cfg(any(arm_v6m, arm_v7m))]
+pub(crate) type Operand<'a> = (&'a [i8], i32, Multiplier);
+
+#[cfg(any(arm_v6m, arm_v7m))]
+impl AddSub {
+    /// The operands of `count` sums, that first whose factor is one half of its multiplier. `None` unless the other factor
+    /// is smaller, that of the output less than a quarter, and all other numbers are those of 8-bit operands.
+    pub(crate) fn in_order<'a>(&self, a: &'a [i8], b: &'a [i8], count: usize) -> Option<[Operand<'a>; 2]> {
+        let (a, b) = ((a, self.a_zero_point, self.a), (b, self.b_zero_point, self.b));
+        let operands @ [first, second] = if self.a.shift == 0 { [a, b] } else { [b, a] };
+        let fits = operands.iter().all(|(elements, zero_point, factor)| {
+            elements.len() >= count && (-128..128).contains(zero_point) && factor.multiplier >= 0
+        });
+        let fits = fits
+            && self.left_shift == 20
+            && first.2.shift == 0
+            && (-31..=-1).contains(&second.2.shift)
+            && (-31..=-2).contains(&self.output.shift)
+            && self.output.multiplier >= 0;
+        (fits && count > 0).then_some(operands)
+    }
+}
+
 /// `a + b` for output rows `rows`; `output` holds those rows only.
 ///
 /// A row is `broadcast.row_len` output elements.

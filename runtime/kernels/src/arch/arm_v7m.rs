@@ -16,7 +16,10 @@ use core::arch::naked_asm;
 use core::mem::offset_of;
 use tealight_types::ActivationRange;
 
+mod sums;
+
 pub(crate) use crate::portable::{ROWS, SHORTEST_RUN, dot_rows};
+pub(crate) use sums::add_some;
 
 /// The operands of the functions below, which multiply one or two inputs with `groups` groups of rows. `weights`,
 /// `channels` and `outputs` are those of the first group, and afterwards those that follow the last one.

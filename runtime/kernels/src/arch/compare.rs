@@ -374,14 +374,20 @@ fn same_sums(random: &mut Random) -> bool {
     let [from_a, from_b] = [random.below(8), random.below(8)];
     let (a, b) = (run(&a, from_a, len), run(&b, from_b, len));
     let mut multiplier = || Multiplier { multiplier: (random.next() >> 1) as i32, shift: -(random.below(32) as i32) };
-    let [by_a, by_b, by_output] = [multiplier(), multiplier(), multiplier()];
+    let [mut by_a, by_b, by_output] = [multiplier(), multiplier(), multiplier()];
     let output = random.output();
+    // Mostly as converters write them: the common scale is twice one of the operands'.
+    let usual = random.below(4) != 0;
+    if usual {
+        by_a.shift = 0;
+    }
+    let (by_a, by_b) = if random.below(2) == 0 { (by_a, by_b) } else { (by_b, by_a) };
     let p = AddSub {
         broadcast: Broadcast::elementwise(len, len),
         a_zero_point: random.below(256) as i32 - 128,
         b_zero_point: random.below(256) as i32 - 128,
         output_zero_point: output.zero_point,
-        left_shift: random.below(21) as i32,
+        left_shift: if usual { 20 } else { random.below(21) as i32 },
         a: by_a,
         b: by_b,
         output: by_output,

@@ -46,9 +46,9 @@ pub(crate) use arm_neon::{
     multiply_taps, requantize,
 };
 #[cfg(arm_v6m)]
-pub(crate) use arm_v6m::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
+pub(crate) use arm_v6m::{ROWS, SHORTEST_RUN, add_some, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(arm_v7m)]
-pub(crate) use arm_v7m::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
+pub(crate) use arm_v7m::{ROWS, SHORTEST_RUN, add_some, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(riscv_m)]
 pub(crate) use riscv_m::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(riscv_v)]
@@ -137,7 +137,7 @@ pub(crate) use arm_dsp::{
 pub(crate) use crate::portable::PADDED;
 #[cfg(not(any(arm_mve, arm_neon, riscv_v)))]
 pub(crate) use crate::portable::POOLED;
-#[cfg(not(any(arm_dsp, arm_mve, arm_neon, riscv_v, x86_64_vectors)))]
+#[cfg(not(any(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, riscv_v, x86_64_vectors)))]
 pub(crate) use crate::portable::add_some;
 
 /// Whether lines of depthwise convolutions are copied with their padding for [`depthwise`]. Where there are

@@ -17,8 +17,11 @@ use tealight_types::ActivationRange;
 
 mod sums;
 
-pub(crate) use crate::portable::{ROWS, SHORTEST_RUN, dot_rows};
+pub(crate) use crate::portable::{ROWS, dot_rows};
 pub(crate) use sums::add_some;
+
+/// As [`portable::SHORTEST_RUN`]: copying a window of few elements takes longer than a run more in a tile.
+pub(crate) const SHORTEST_RUN: usize = 8;
 
 /// The operands of the functions below, which multiply an input with `groups` groups of rows. `weights`, `channels` and
 /// `outputs` are those of the first group, and afterwards those that follow the last one.

@@ -119,7 +119,7 @@ pub(crate) fn depthwise(
 
 /// Computes the pixels `xs` of row `[image, y]` of a depthwise convolution, whose elements are `output`, from `[input,
 /// weights]`. Returns whether it did: without a version of its own, an instruction set does not.
-#[cfg(not(any(riscv_v, all(arm_dsp, not(arm_mve)))))]
+#[cfg(not(any(arm_v6m, arm_v7m, riscv_v, all(arm_dsp, not(arm_mve)))))]
 #[inline]
 pub(crate) fn depthwise_line(
     _: &crate::DepthwiseConv2d,
@@ -155,7 +155,7 @@ pub(crate) fn convolve(_: &crate::Conv2d, _: &Range<usize>, _: [&[i8]; 2], _: &[
 }
 
 /// Whether [`depthwise_line`] computes every row of a layer: without a version of its own, an instruction set computes none.
-#[cfg(not(riscv_v))]
+#[cfg(not(any(arm_v6m, arm_v7m, riscv_v)))]
 pub(crate) const fn has_depthwise_line(_: &crate::DepthwiseConv2d) -> bool {
     false
 }

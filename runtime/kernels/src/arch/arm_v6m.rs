@@ -15,9 +15,11 @@ use core::arch::naked_asm;
 use core::mem::offset_of;
 use tealight_types::ActivationRange;
 
+mod strips;
 mod sums;
 
 pub(crate) use crate::portable::{ROWS, dot_rows};
+pub(crate) use strips::{LOAD_SIZE, convolve_strip, lead};
 pub(crate) use sums::add_some;
 
 /// As [`portable::SHORTEST_RUN`]: copying a window of few elements takes longer than a run more in a tile.
@@ -87,7 +89,7 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
 }
 
 /// Clamps `count` times `rows` outputs, `step` elements apart, from the full range of a byte to the activation's.
-fn clamp(activation: ActivationRange, rows: usize, step: usize, count: usize, outputs: &mut [i8]) {
+pub(crate) fn clamp(activation: ActivationRange, rows: usize, step: usize, count: usize, outputs: &mut [i8]) {
     let mut outputs = outputs;
     for _ in 0..count {
         for output in outputs.iter_mut().take(rows) {

@@ -19,6 +19,7 @@ use tealight_types::ActivationRange;
 mod sums;
 
 pub(crate) use crate::portable::{ROWS, dot_rows};
+pub(crate) use strips::{LOAD_SIZE, convolve_strip, lead};
 pub(crate) use sums::add_some;
 
 /// As [`portable::SHORTEST_RUN`]: copying a window of few elements takes longer than a run more in a tile.
@@ -115,7 +116,7 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
 }
 
 /// Clamps `count` times `rows` outputs, `step` elements apart, from the full range of a byte to the activation's.
-fn clamp(activation: ActivationRange, rows: usize, step: usize, count: usize, outputs: &mut [i8]) {
+pub(crate) fn clamp(activation: ActivationRange, rows: usize, step: usize, count: usize, outputs: &mut [i8]) {
     let mut outputs = outputs;
     for _ in 0..count {
         for output in outputs.iter_mut().take(rows) {
@@ -264,6 +265,9 @@ macro_rules! requantize_seldom {
         concat!("mov r12, ", $sum, "\nbl {seldom}\nssat ", $sum, ", #8, r12")
     };
 }
+
+// Behind the macros that it uses.
+mod strips;
 
 /// Requantizes `r12` with a left shift or a right shift by one place, in the registers of [`requantize!`]. Uses `lr`.
 ///

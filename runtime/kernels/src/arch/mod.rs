@@ -13,6 +13,8 @@ mod arm_dsp;
 mod arm_mve;
 #[cfg(arm_neon)]
 mod arm_neon;
+#[cfg(any(arm_v6m, arm_v7m))]
+mod arm_strips;
 #[cfg(arm_v6m)]
 mod arm_v6m;
 #[cfg(arm_v7m)]
@@ -30,6 +32,8 @@ mod rolled;
 #[cfg(x86_64_vectors)]
 mod x86_64;
 
+#[cfg(any(arm_v6m, arm_v7m))]
+pub(crate) use arm_strips::{depthwise_line, has_depthwise_line};
 pub(crate) use buffer::Buffer;
 pub(crate) use rolled::rolled;
 
@@ -115,12 +119,12 @@ impl Element for i8 {}
 
 #[cfg(not(x86_64_vectors))]
 pub(crate) use crate::composed::convolve;
-#[cfg(not(any(riscv_v, all(arm_dsp, not(arm_mve)))))]
-pub(crate) use crate::composed::depthwise_line;
 #[cfg(not(any(arm_mve, arm_neon, x86_64_vectors)))]
 pub(crate) use crate::composed::depthwise_lines;
 #[cfg(not(any(riscv_v, all(arm_dsp, not(arm_mve)))))]
-pub(crate) use crate::composed::{gather, has_depthwise_line};
+pub(crate) use crate::composed::gather;
+#[cfg(not(any(arm_v6m, arm_v7m, riscv_v, all(arm_dsp, not(arm_mve)))))]
+pub(crate) use crate::composed::{depthwise_line, has_depthwise_line};
 #[cfg(not(all(arm_dsp, not(arm_mve))))]
 pub(crate) use crate::composed::{has_vector_products, multiply_gathered, multiply_others, multiply_vector};
 #[cfg(not(any(arm_dsp, arm_mve, arm_neon, riscv_v)))]

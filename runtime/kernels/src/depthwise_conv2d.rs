@@ -124,7 +124,10 @@ impl<'a> Layer<'a> {
     ) {
         let Self { p, axes, weights, channels, .. } = *self;
         let room = if PADS_DEPTHWISE { self.room } else { 0 };
-        if self.multiplier == 1 && depthwise_line(p, [image, y], &xs, [input, weights], channels, line) {
+        if const { P::PATHS.depthwise_lines }
+            && self.multiplier == 1
+            && depthwise_line(p, [image, y], &xs, [input, weights], channels, line)
+        {
             return;
         }
         if const { !P::PATHS.any_depthwise } {

@@ -11,6 +11,8 @@ pub struct Paths {
     pub large_windows: bool,
     /// DepthwiseConv2d: windows for which the instruction set has no loop over whole lines.
     pub any_depthwise: bool,
+    /// DepthwiseConv2d: windows for which it has one.
+    pub depthwise_lines: bool,
     /// Conv2d, and FullyConnected with rows for which the instruction set has no product with a single vector: products
     /// with any number of inputs.
     pub tiles: bool,
@@ -22,12 +24,24 @@ pub struct Paths {
 
 impl Paths {
     /// All paths.
-    pub const ALL: Self =
-        Self { large_windows: true, any_depthwise: true, tiles: true, rows: true, weights_zero_point: true };
+    pub const ALL: Self = Self {
+        large_windows: true,
+        any_depthwise: true,
+        depthwise_lines: true,
+        tiles: true,
+        rows: true,
+        weights_zero_point: true,
+    };
 
     /// None of them.
-    pub const NONE: Self =
-        Self { large_windows: false, any_depthwise: false, tiles: false, rows: false, weights_zero_point: false };
+    pub const NONE: Self = Self {
+        large_windows: false,
+        any_depthwise: false,
+        depthwise_lines: false,
+        tiles: false,
+        rows: false,
+        weights_zero_point: false,
+    };
 
     /// The paths that a Conv2d takes, by the sizes of its kernel and the number of channels that each filter reads.
     pub const fn of_conv2d([height, width]: [usize; 2], inputs: usize) -> Self {
@@ -38,7 +52,8 @@ impl Paths {
 
     /// The paths that a DepthwiseConv2d takes.
     pub const fn of_depthwise_conv2d(p: &DepthwiseConv2d) -> Self {
-        Self { any_depthwise: !crate::arch::has_depthwise_line(p), ..Self::NONE }
+        let depthwise_lines = crate::arch::has_depthwise_line(p);
+        Self { any_depthwise: !depthwise_lines, depthwise_lines, ..Self::NONE }
     }
 
     /// The paths that a FullyConnected takes.
@@ -57,6 +72,7 @@ impl Paths {
         Self {
             large_windows: self.large_windows || other.large_windows,
             any_depthwise: self.any_depthwise || other.any_depthwise,
+            depthwise_lines: self.depthwise_lines || other.depthwise_lines,
             tiles: self.tiles || other.tiles,
             rows: self.rows || other.rows,
             weights_zero_point: self.weights_zero_point || other.weights_zero_point,
@@ -67,6 +83,7 @@ impl Paths {
     pub const fn are_in(self, other: Self) -> bool {
         (!self.large_windows || other.large_windows)
             && (!self.any_depthwise || other.any_depthwise)
+            && (!self.depthwise_lines || other.depthwise_lines)
             && (!self.tiles || other.tiles)
             && (!self.rows || other.rows)
             && (!self.weights_zero_point || other.weights_zero_point)

@@ -18,6 +18,7 @@ use tealight_types::ActivationRange;
 
 mod sums;
 
+pub(crate) use super::arm_words::copy_run;
 pub(crate) use crate::portable::{ROWS, dot_rows};
 pub(crate) use strips::{LOAD_SIZE, convolve_strip, lead};
 pub(crate) use sums::add_some;

@@ -21,6 +21,8 @@ mod arm_v6m;
 mod arm_v7m;
 #[cfg(arm_vfp)]
 mod arm_vfp;
+#[cfg(any(arm_v7m, all(arm_dsp, not(arm_mve))))]
+mod arm_words;
 mod buffer;
 #[cfg(any(arm_neon, x86_64_vectors))]
 mod lanes;
@@ -50,9 +52,13 @@ pub(crate) use arm_neon::{
     multiply_taps, requantize,
 };
 #[cfg(arm_v6m)]
-pub(crate) use arm_v6m::{ROWS, SHORTEST_RUN, add_some, depthwise, dot_rows, multiply, multiply_taps, requantize};
+pub(crate) use arm_v6m::{
+    ROWS, SHORTEST_RUN, add_some, copy_run, depthwise, dot_rows, multiply, multiply_taps, requantize,
+};
 #[cfg(arm_v7m)]
-pub(crate) use arm_v7m::{ROWS, SHORTEST_RUN, add_some, depthwise, dot_rows, multiply, multiply_taps, requantize};
+pub(crate) use arm_v7m::{
+    ROWS, SHORTEST_RUN, add_some, copy_run, depthwise, dot_rows, multiply, multiply_taps, requantize,
+};
 #[cfg(riscv_m)]
 pub(crate) use riscv_m::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(riscv_v)]
@@ -127,7 +133,7 @@ pub(crate) use crate::composed::gather;
 pub(crate) use crate::composed::{depthwise_line, has_depthwise_line};
 #[cfg(not(all(arm_dsp, not(arm_mve))))]
 pub(crate) use crate::composed::{has_vector_products, multiply_gathered, multiply_others, multiply_vector};
-#[cfg(not(any(arm_dsp, arm_mve, arm_neon, riscv_v)))]
+#[cfg(not(any(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, riscv_v)))]
 pub(crate) use crate::lines::copy as copy_run;
 #[cfg(not(all(arm_dsp, not(arm_mve))))]
 pub(crate) use crate::paired::multiply_rows as multiply_paired;

@@ -29,15 +29,17 @@ pub(crate) const SHORTEST_RUN: usize = 8;
 /// `outputs` are those of the first group, and afterwards those that follow the last one.
 #[repr(C)]
 struct Tile {
+    /// The end of the first run of the input.
     values: *const i8,
     weights: *const i8,
     /// The length of a row.
     len: usize,
     /// The number of runs of an input; 0 if they are empty.
     lines: usize,
-    run: usize,
-    /// From the end of a run to the start of the next one.
-    gap: usize,
+    /// The length of a run, negative.
+    negative_run: usize,
+    /// From one run to the next in the input.
+    line: usize,
     channels: *const Channel,
     /// Added to each bias.
     offset: i32,
@@ -56,15 +58,15 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
         return;
     }
     let rows = filters.channels.len();
-    let (mut values, mut bytes) = (inputs.values.as_ptr(), outputs.as_mut_ptr());
+    let (mut values, mut bytes) = (inputs.values.as_ptr().wrapping_add(inputs.run), outputs.as_mut_ptr());
     for _ in 0..inputs.count {
         let mut tile = Tile {
             values,
             weights: filters.weights.as_ptr(),
             len: filters.len,
             lines: if inputs.run == 0 { 0 } else { inputs.lines },
-            run: inputs.run,
-            gap: inputs.line.wrapping_sub(inputs.run),
+            negative_run: inputs.run.wrapping_neg(),
+            line: inputs.line,
             channels: filters.channels.as_ptr(),
             offset: filters.offset,
             zero_point: filters.output.zero_point,
@@ -103,8 +105,8 @@ pub(crate) fn clamp(activation: ActivationRange, rows: usize, step: usize, count
 /// registers from `r1` on to those of the rows; `r5` is the negative index of an element. `r6` and `r7` are free.
 macro_rules! tile {
     (
-        $(#[$doc:meta])* $name:ident, $rows:literal, $advance:literal,
-        [$($row:literal => $weights:literal, $sum:literal, $after:literal;)+]
+        $(#[$doc:meta])* $name:ident, $rows:literal, $last:literal,
+        [$($row:literal => $weights:literal, $sum:literal, $before:literal;)+]
     ) => {
         $(#[$doc])*
         ///
@@ -122,7 +124,6 @@ macro_rules! tile {
                 "push {{r0}}",
                 "sub sp, #8",
                 "2:",
-                "ldr r0, [sp, #8]",
                 "ldr r1, [r0, #{channels}]",
                 "ldr r2, [r0, #{offset}]",
                 $(
@@ -130,24 +131,27 @@ macro_rules! tile {
                     "adds r3, r3, r2",
                     concat!("mov ", $sum, ", r3"),
                 )+
-                "ldr r6, [r0, #{len}]",
+                // The ends of the rows, up to the next group.
+                "ldr r5, [r0, #{len}]",
                 "ldr r1, [r0, #{weights}]",
-                // The next row, up to the next group.
-                $(concat!("adds ", $after, ", ", $weights, ", r6"),)+
-                concat!("mov r7, ", $advance),
-                "str r7, [r0, #{weights}]",
-                "ldr r5, [r0, #{lines}]",
-                "ldr r7, [r0, #{run}]",
-                "ldr r0, [r0, #{values}]",
-                "cmp r5, #0",
-                "bne 3f",
+                $(concat!("adds ", $weights, ", ", $before, ", r5"),)+
+                concat!("str ", $last, ", [r0, #{weights}]"),
+                "ldr r6, [r0, #{lines}]",
+                "str r6, [sp]",
+                "ldr r5, [r0, #{negative_run}]",
+                "cmp r6, #1",
+                "beq 3f",
+                "bhs 9f",
                 "b 7f",
+                // The ends of the first runs of several.
+                "9:",
+                "ldr r7, [r0, #{len}]",
+                "adds r7, r7, r5",
+                $(concat!("subs ", $weights, ", ", $weights, ", r7"),)+
                 "3:",
-                "str r5, [sp]",
-                "adds r0, r0, r7",
-                $(concat!("adds ", $weights, ", ", $weights, ", r7"),)+
-                "rsbs r5, r7, #0",
+                "ldr r0, [r0, #{values}]",
                 // The elements that are no block of eight.
+                "3:",
                 "lsls r6, r5, #29",
                 "beq 5f",
                 "4:",
@@ -176,25 +180,15 @@ macro_rules! tile {
                 "6:",
                 "ldr r5, [sp]",
                 "subs r5, #1",
-                "beq 7f",
-                "ldr r6, [sp, #8]",
-                "ldr r7, [r6, #{gap}]",
-                "adds r0, r0, r7",
-                "ldr r7, [r6, #{run}]",
-                "b 3b",
+                "bne 9f",
                 "7:",
                 "ldr r0, [sp, #8]",
-                "ldr r1, [r0, #{channels}]",
-                "mov r12, r1",
-                concat!("adds r1, #12*", $rows),
-                "str r1, [r0, #{channels}]",
+                "ldr r7, [r0, #{channels}]",
                 "ldr r6, [r0, #{zero_point}]",
                 "ldr r1, [r0, #{outputs}]",
                 "str r1, [sp]",
                 concat!("adds r1, #", $rows),
                 "str r1, [r0, #{outputs}]",
-                "movs r7, #1",
-                "lsls r7, r7, #14",
                 $(
                     concat!("mov r0, ", $sum),
                     "bl {requantize}",
@@ -202,6 +196,7 @@ macro_rules! tile {
                     concat!("strb r0, [r2, #", $row, "]"),
                 )+
                 "ldr r0, [sp, #8]",
+                "str r7, [r0, #{channels}]",
                 "ldr r1, [r0, #{groups}]",
                 "subs r1, #1",
                 "str r1, [r0, #{groups}]",
@@ -215,12 +210,21 @@ macro_rules! tile {
                 "mov r10, r6",
                 "mov r11, r7",
                 "pop {{r4, r5, r6, r7, pc}}",
+                // The next run.
+                "9:",
+                "str r5, [sp]",
+                "ldr r6, [sp, #8]",
+                "ldr r7, [r6, #{line}]",
+                "adds r0, r0, r7",
+                "ldr r5, [r6, #{negative_run}]",
+                $(concat!("subs ", $weights, ", ", $weights, ", r5"),)+
+                "b 3b",
                 values = const offset_of!(Tile, values),
                 weights = const offset_of!(Tile, weights),
                 len = const offset_of!(Tile, len),
                 lines = const offset_of!(Tile, lines),
-                run = const offset_of!(Tile, run),
-                gap = const offset_of!(Tile, gap),
+                negative_run = const offset_of!(Tile, negative_run),
+                line = const offset_of!(Tile, line),
                 channels = const offset_of!(Tile, channels),
                 offset = const offset_of!(Tile, offset),
                 zero_point = const offset_of!(Tile, zero_point),
@@ -234,18 +238,18 @@ macro_rules! tile {
 
 tile!(
     /// Multiplies an input with four rows.
-    tile_1x4, 4, "r5",
-    [0 => "r1", "r8", "r2"; 1 => "r2", "r9", "r3"; 2 => "r3", "r10", "r4"; 3 => "r4", "r11", "r5";]
+    tile_1x4, 4, "r4",
+    [0 => "r1", "r8", "r1"; 1 => "r2", "r9", "r1"; 2 => "r3", "r10", "r2"; 3 => "r4", "r11", "r3";]
 );
 
 tile!(
     /// Multiplies an input with one row.
-    tile_1x1, 1, "r2",
-    [0 => "r1", "r8", "r2";]
+    tile_1x1, 1, "r1",
+    [0 => "r1", "r8", "r1";]
 );
 
-/// Requantizes `r0` to the full range of a byte, with the channel at `r12`, which is moved to the next one, the zero point
-/// in `r6` and `2^14` in `r7`. Changes `r1` to `r5`.
+/// Requantizes `r0` to the full range of a byte, with the channel at `r7`, which is moved to the next one, and the zero
+/// point in `r6`. Changes `r1` to `r5`.
 ///
 /// With the halves of the sum, `a`, and of the multiplier, `m`, the upper half of their product is `a1 * m1` and that of
 /// `a1 * m0 + a0 * m1 + (a0 * m0 >> 16)`. To this sum, `2^14` is added for the first rounding; for a negative `a`, `2^15`
@@ -256,21 +260,17 @@ tile!(
 #[unsafe(naked)]
 unsafe extern "C" fn requantize_next() {
     naked_asm!(
-        "mov r2, r12",
-        "ldr r1, [r2, #4]",
-        "ldr r5, [r2, #8]",
-        "adds r2, #12",
-        "mov r12, r2",
+        "ldm r7!, {{r1, r3, r5}}",
         // A right shift less one.
         "adds r5, #1",
         "rsbs r5, r5, #0",
         "ble 6f",
         "uxth r2, r0",
+        "lsrs r1, r3, #16",
+        "uxth r3, r3",
+        "mov r4, r2",
         "asrs r0, r0, #16",
         "bmi 3f",
-        "uxth r3, r1",
-        "lsrs r1, r1, #16",
-        "mov r4, r2",
         "muls r4, r3, r4",
         "lsrs r4, r4, #16",
         "muls r3, r0, r3",
@@ -278,20 +278,19 @@ unsafe extern "C" fn requantize_next() {
         "muls r0, r1, r0",
         "adds r2, r2, r3",
         "adds r2, r2, r4",
-        "adds r2, r2, r7",
-        "lsrs r2, r2, #16",
+        // With 2^14 the upper half.
+        "lsrs r2, r2, #14",
+        "adds r2, #1",
+        "lsrs r2, r2, #2",
+        "2:",
         "adds r0, r0, r2",
         "asrs r0, r5",
         "adcs r0, r6",
-        "2:",
         "sxtb r2, r0",
         "cmp r2, r0",
         "bne 4f",
         "bx lr",
         "3:",
-        "uxth r3, r1",
-        "lsrs r1, r1, #16",
-        "mov r4, r2",
         "muls r4, r3, r4",
         "lsrs r4, r4, #16",
         "muls r3, r0, r3",
@@ -299,15 +298,10 @@ unsafe extern "C" fn requantize_next() {
         "muls r0, r1, r0",
         "adds r2, r2, r3",
         "adds r2, r2, r4",
-        "subs r2, r2, r7",
-        "asrs r2, r2, #16",
-        "adds r0, r0, r2",
-        "asrs r0, r5",
-        "adcs r0, r6",
-        "sxtb r2, r0",
-        "cmp r2, r0",
-        "bne 4f",
-        "bx lr",
+        "asrs r2, r2, #14",
+        "subs r2, #1",
+        "asrs r2, r2, #2",
+        "b 2b",
         // The end of the range.
         "4:",
         "asrs r0, r0, #31",
@@ -315,14 +309,12 @@ unsafe extern "C" fn requantize_next() {
         "eors r0, r2",
         "bx lr",
         "6:",
-        "push {{r2, lr}}",
-        "mov r1, r2",
+        "push {{r4, lr}}",
+        "mov r1, r7",
         "subs r1, #12",
         "mov r2, r6",
         "bl {seldom}",
-        "pop {{r2, r3}}",
-        "mov r12, r2",
-        "bx r3",
+        "pop {{r4, pc}}",
         seldom = sym seldom,
     )
 }
@@ -372,12 +364,10 @@ unsafe extern "C" fn requantize_all(
         "mov r6, r10",
         "push {{r4, r5, r6}}",
         "mov r8, r0",
-        "mov r12, r1",
+        "mov r7, r1",
         "mov r9, r2",
         "mov r10, r3",
         "ldr r6, [sp, #32]",
-        "movs r7, #1",
-        "lsls r7, r7, #14",
         "2:",
         "mov r1, r8",
         "ldm r1!, {{r0}}",

@@ -24,13 +24,13 @@ const fn variable(i: usize) -> usize {
 }
 
 /// Loads a column from behind `r0` and goes on to it, and adds its products with weights to the sums of pixels. Uses `r1` and
-/// `r2`.
+/// `r2`. A label may stand between two products.
 macro_rules! column {
-    ($label:literal $(; $sum:literal, $weight:literal)* => $last_sum:literal, $last_weight:literal) => {
+    ($label:literal $(; $sum:literal, $weight:literal $(, $next:literal)?)* => $last_sum:literal, $last_weight:literal) => {
         concat!(
             $label,
             "\nldrsb r1, [r0, r6]\nadds r0, r0, r6\n",
-            $("movs r2, r1\nmuls r2, ", $weight, ", r2\nadd ", $sum, ", r2\n",)*
+            $("movs r2, r1\nmuls r2, ", $weight, ", r2\nadd ", $sum, ", r2\n", $($next, "\n",)?)*
             "muls r1, ",
             $last_weight,
             ", r1\nadd ",
@@ -135,7 +135,7 @@ pub(crate) unsafe extern "C" fn convolve_strip(strip: Strip) {
         // Where each pixel is entered, with a stride of 1 and of 2, and the last column.
         ".p2align 2",
         "60:",
-        ".hword 40f - 60b, 41f - 60b, 42f - 60b, 43f - 60b, 44f - 60b, 45f - 60b",
+        ".hword 40f - 60b, 46f - 60b, 42f - 60b, 47f - 60b, 44f - 60b, 45f - 60b",
         ".hword 50f - 60b, 51f - 60b, 52f - 60b, 53f - 60b, 54f - 60b, 55f - 60b",
         ".hword 61f - 60b",
         // The columns but the last one, with a stride of 2.
@@ -152,12 +152,20 @@ pub(crate) unsafe extern "C" fn convolve_strip(strip: Strip) {
         column!("55:"; "r12", "r5" => "lr", "r3"),
         column!("" => "lr", "r4"),
         "b 62f",
-        // Likewise, with a stride of 1.
+        // Likewise, with a stride of 1. Five and three pixels have entries of their own.
+        column!("46:" => "r9", "r3"),
+        "ldrsb r1, [r0, r6]",
+        "adds r0, r0, r6",
+        "b 48f",
+        column!("47:" => "r11", "r3"),
+        "ldrsb r1, [r0, r6]",
+        "adds r0, r0, r6",
+        "b 49f",
         column!("40:" => "r8", "r3"),
-        column!("41:"; "r8", "r4" => "r9", "r3"),
-        column!("42:"; "r8", "r5"; "r9", "r4" => "r10", "r3"),
-        column!("43:"; "r9", "r5"; "r10", "r4" => "r11", "r3"),
-        column!("44:"; "r10", "r5"; "r11", "r4" => "r12", "r3"),
+        column!(""; "r8", "r4" => "r9", "r3"),
+        column!("42:"; "r8", "r5", "48:"; "r9", "r4" => "r10", "r3"),
+        column!(""; "r9", "r5"; "r10", "r4" => "r11", "r3"),
+        column!("44:"; "r10", "r5", "49:"; "r11", "r4" => "r12", "r3"),
         column!("45:"; "r11", "r5"; "r12", "r4" => "lr", "r3"),
         column!(""; "r12", "r5" => "lr", "r4"),
         "62:",

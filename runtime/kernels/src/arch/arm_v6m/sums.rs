@@ -47,8 +47,6 @@ struct Operands {
     /// The right shift of the output less one, at least 1.
     output_shift: u32,
     output_zero_point: i32,
-    /// `2^14`, for the first rounding of the output: see [`requantize_next`](super::requantize_next).
-    half: i32,
 }
 
 /// The position of a field on the stack: after nine registers, without the four fields that are passed in registers.
@@ -124,9 +122,9 @@ unsafe extern "C" fn add_elements(operands: Operands) {
         "muls r0, r1, r0",
         "adds r2, r2, r3",
         "adds r2, r2, r4",
-        "ldr r1, [sp, #{half}]",
-        "adds r2, r2, r1",
-        "lsrs r2, r2, #16",
+        "lsrs r2, r2, #14",
+        "adds r2, #1",
+        "lsrs r2, r2, #2",
         "3:",
         "adds r0, r0, r2",
         "ldr r1, [sp, #{output_shift}]",
@@ -155,9 +153,9 @@ unsafe extern "C" fn add_elements(operands: Operands) {
         "muls r0, r1, r0",
         "adds r2, r2, r3",
         "adds r2, r2, r4",
-        "ldr r1, [sp, #{half}]",
-        "subs r2, r2, r1",
-        "asrs r2, r2, #16",
+        "asrs r2, r2, #14",
+        "subs r2, #1",
+        "asrs r2, r2, #2",
         "b 3b",
         // The end of the range.
         "5:",
@@ -172,7 +170,6 @@ unsafe extern "C" fn add_elements(operands: Operands) {
         output_upper = const place(offset_of!(Operands, output_upper)),
         output_shift = const place(offset_of!(Operands, output_shift)),
         output_zero_point = const place(offset_of!(Operands, output_zero_point)),
-        half = const place(offset_of!(Operands, half)),
     )
 }
 
@@ -194,7 +191,6 @@ pub(crate) fn add_some(p: &AddSub, a: &[i8], b: &[i8], output: &mut [i8]) -> usi
         output_upper: multiplier >> 16,
         output_shift: p.output.shift.unsigned_abs().wrapping_sub(1),
         output_zero_point: p.output_zero_point,
-        half: 1 << 14,
     };
     // SAFETY: all three slices have at least `count` elements, which is not 0.
     unsafe { add_elements(operands) };

@@ -48,6 +48,10 @@ pub(crate) struct Strip {
     pub(crate) variables: MaybeUninit<[u32; 8]>,
 }
 
+/// The exclusive upper limit of columns and of channels. Their products do not overflow, and a row of a tensor less two
+/// steps is not 0 or 1, because the first 8 KiB of these cores' memory are vectors and code.
+const LIMIT: usize = 1 << 12;
+
 /// Whether [`depthwise_line`] computes every row of a layer: its windows have 3 × 3 taps, are at most two columns apart,
 /// and of each at most one column at one end of the input is in the padding.
 pub(crate) const fn has_depthwise_line(p: &DepthwiseConv2d) -> bool {
@@ -56,8 +60,8 @@ pub(crate) const fn has_depthwise_line(p: &DepthwiseConv2d) -> bool {
     else {
         return false;
     };
-    let last = out_width.saturating_sub(1).saturating_mul(stride).saturating_add(2);
-    depth == out_depth && depth > 0 && width > 0 && out_width > 0 && last <= width.saturating_add(pad)
+    let fits = (width | depth | out_width) < LIMIT && width > 0 && depth > 0 && out_width > 0;
+    fits && depth == out_depth && (out_width - 1) * stride + 2 <= width + pad
 }
 
 /// Computes an output line, of which the rows `y` of the windows are inside the input. Returns whether it did, which it
@@ -74,11 +78,12 @@ pub(crate) fn depthwise_line(
     let ([_, height, width, depth], [_, _, out_width, _]) = (p.input, p.output);
     let Window2d { stride, pad, .. } = p.window;
     let channels = run(channels, 0, depth);
-    let (Some(line), Some(out_line)) = (width.checked_mul(depth), out_width.checked_mul(depth)) else { return false };
+    // The limits of the layer keep these products from overflowing.
+    let (line, out_line) = (width.wrapping_mul(depth), out_width.wrapping_mul(depth));
     let fits = has_depthwise_line(p)
         && *xs == (0..out_width)
         && channels.len() == depth
-        && depth.checked_mul(9).is_some_and(|len| weights.len() >= len)
+        && weights.len() >= 9 * depth
         && output.len() >= out_line;
     if !fits {
         return false;

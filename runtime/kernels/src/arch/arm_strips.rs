@@ -66,8 +66,22 @@ pub(crate) const fn has_depthwise_line(p: &DepthwiseConv2d) -> bool {
 
 /// Computes an output line, of which the rows `y` of the windows are inside the input. Returns whether it did, which it
 /// does if [`has_depthwise_line`] and all of the line is asked for.
-#[inline(never)]
+#[inline]
 pub(crate) fn depthwise_line(
+    p: &DepthwiseConv2d,
+    at: [usize; 2],
+    xs: &Range<usize>,
+    operands: [&[i8]; 2],
+    channels: &[Channel],
+    output: &mut [i8],
+) -> bool {
+    // Other windows cost no call.
+    p.window.kernel == [3, 3] && compute_line(p, at, xs, operands, channels, output)
+}
+
+/// [`depthwise_line`].
+#[inline(never)]
+fn compute_line(
     p: &DepthwiseConv2d,
     [image, y]: [usize; 2],
     xs: &Range<usize>,

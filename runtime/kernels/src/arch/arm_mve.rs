@@ -670,8 +670,6 @@ macro_rules! store_16 {
     };
 }
 
-use {initial_16, products_16, requantized, store_16};
-
 /// A depthwise convolution by blocks of `$block` channels: all pixels of a block, then the next block.
 ///
 /// Interleaved loads and stores of the sums match the order in which products are widened: of sixteen channels `q0`

@@ -324,7 +324,13 @@ fn same_rows_of_depthwise(random: &mut Random) -> bool {
     let channels: [Channel; 29] = random.channels();
     let output = random.output();
     let [height, width] = [1 + random.below(4), 1 + random.below(6)];
-    let kernel = [1 + random.below(3), 1 + random.below(3)];
+    // Up to nine taps, or more of them in a column or a row.
+    let kernel = match random.below(8) {
+        0 => [1 + random.below(20), 1],
+        1 => [1, 1 + random.below(20)],
+        2 => [4, 4],
+        _ => [1 + random.below(3), 1 + random.below(3)],
+    };
     let most = [SIZE.checked_div(height * width), SIZE.checked_div(kernel[0] * kernel[1])];
     let depth = 1 + random.below(most.into_iter().flatten().fold(29, usize::min));
     let [out_height, out_width] = [1 + random.below(3), 1 + random.below(9)];
@@ -491,10 +497,16 @@ impl Random {
     /// Channels that a checked model may have, most of which map sums of few products into the range of a byte.
     fn channels<const N: usize>(&mut self) -> [Channel; N] {
         let mut channels = [Channel { bias: 0, multiplier: 0, shift: 0 }; N];
+        // Half of the time those of networks, for which there are faster loops.
+        let common = self.below(2) == 0;
         for channel in &mut channels {
             channel.bias = self.next() as i32 >> if self.below(8) == 0 { self.below(4) } else { 8 + self.below(24) };
             channel.multiplier = (self.next() >> 1) as i32;
-            channel.shift = if self.below(8) == 0 { self.below(62) as i32 - 31 } else { -(self.below(16) as i32) };
+            channel.shift = match self.below(8) {
+                _ if common => -1 - self.below(11) as i32,
+                0 => self.below(62) as i32 - 31,
+                _ => -(self.below(16) as i32),
+            };
         }
         channels
     }

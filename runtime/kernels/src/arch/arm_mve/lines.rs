@@ -1,10 +1,10 @@
 //! Lines of depthwise convolutions, sixteen channels at a time.
 //!
-//! The columns of input that adjacent pixels read are copied with their padding, kernel row by kernel row, so that the
-//! taps of a pixel follow each other in memory, and so do their weights: a tap is two loads with a post-increment, two
-//! multiplications, and four widening additions. All pixels have the same taps, those at the border too.
+//! The input that adjacent pixels read is copied with its padding channel by channel, and in a channel column by column,
+//! so that the taps of a pixel in one channel are adjacent bytes, and so are its weights. A sum is then one load and one
+//! `VMLADAVA`, of up to sixteen taps; the weights of missing taps are 0. All pixels have the same taps, those at the border
+//! too. Scattering stores write a byte to each of eight channels in one instruction.
 
-use super::{initial_16, products_16, requantized, store_16};
 use crate::DepthwiseConv2d;
 use crate::lines::run;
 use crate::quant::Channel;
@@ -12,40 +12,63 @@ use crate::window::{Lines, pixel_start};
 use core::arch::naked_asm;
 use core::mem::{MaybeUninit, offset_of};
 use core::ops::Range;
+use tealight_types::ActivationRange;
 
 /// The number of channels of a block.
 const BLOCK: usize = 16;
 
-/// The maximum number of taps.
+/// The maximum number of taps, and the distance from the weights of a channel to those of the next.
 const TAPS: usize = 16;
 
 /// The minimum number of pixels: for fewer, copying their taps and weights takes longer than it saves.
 const PIXELS: usize = 4;
 
-/// The maximum number of copied blocks of input: columns times kernel rows.
-const COPIED: usize = 28;
+/// The distance from the input of a channel to that of the next, and its maximum number of elements: columns times kernel
+/// rows.
+const COPIED: usize = 24;
 
-/// A block of channels of some pixels, whose taps follow each other. The assembly knows the fields by their names.
+/// A block of channels of some pixels. The assembly knows the fields by their names.
 #[repr(C, align(8))]
-struct Pixels {
+struct Block {
+    /// Channel by channel, column by column; 0 beyond the last tap.
+    weights: [MaybeUninit<i8>; BLOCK * TAPS],
+    /// Of four channels each: the biases, the multipliers, and the shifts or what stands for them.
+    constants: [MaybeUninit<i32>; BLOCK * 3],
+    /// The input: channel by channel, column by column. The last window is read as if it had all taps.
+    columns: [MaybeUninit<i8>; BLOCK * COPIED + TAPS],
+    copy: Copy,
     /// Of the block's channels.
-    initial: *const i32,
-    columns: *const i8,
-    weights: *const i8,
     channels: *const Channel,
-    outputs: *mut i8,
-    count: usize,
-    taps: usize,
-    /// Distances to the next pixel, in the columns and in the outputs.
-    steps: [usize; 2],
+    /// Whether some of the copied columns or rows are padding.
+    padded: bool,
+    /// Whether the output's range is that of a byte; whether besides no shift needs more than two multiplications.
+    full: bool,
+    simple: bool,
+    padding: i32,
     zero_point: i32,
     bounds: [i32; 2],
-    /// Whether all shifts are right shifts.
-    right_shifts: bool,
+    outputs: *mut i8,
+    count: usize,
+    /// Distances to the next pixel, in the columns and in the outputs.
+    pixel_steps: [usize; 2],
+}
+
+/// Elements of sixteen channels that are copied: rows, which are adjacent in the copy, of columns. The assembly knows the
+/// order of the fields.
+#[repr(C)]
+struct Copy {
+    /// Distances from a column to the next, in the input and in the copy.
+    column_steps: [usize; 2],
+    input: *const i8,
+    /// The place of the copy in the block.
+    output: usize,
+    row_step: usize,
+    columns: usize,
+    rows: usize,
 }
 
 /// [`composed::depthwise_lines`](crate::composed::depthwise_lines), for at least sixteen channels, windows of few taps
-/// that are not dilated, and some pixels. Windows of a single row without padding are not worth copying.
+/// that are not dilated, and some pixels.
 #[inline(never)]
 pub(crate) fn depthwise_lines(
     p: &DepthwiseConv2d,
@@ -61,7 +84,6 @@ pub(crate) fn depthwise_lines(
         && depth >= BLOCK
         && (1..=TAPS).contains(&taps)
         && p.window.dilation == [1, 1]
-        && (height > 1 || p.window.pad[1] > 0)
         && elements <= input.len()
         && weights.len() >= taps.saturating_mul(depth)
         && channels.len() >= depth
@@ -69,311 +91,332 @@ pub(crate) fn depthwise_lines(
     if !fits {
         return false;
     }
-    let (mut initial, mut taps) = ([0; BLOCK], [MaybeUninit::<i8>::uninit(); BLOCK * TAPS]);
+    let pixel_step = p.window.stride[1].saturating_mul(height);
+    let most = COPIED.saturating_sub(taps).checked_div(pixel_step).unwrap_or(0) + 1;
+    let mut block = Block {
+        weights: [MaybeUninit::uninit(); BLOCK * TAPS],
+        constants: [MaybeUninit::uninit(); BLOCK * 3],
+        columns: [MaybeUninit::uninit(); BLOCK * COPIED + TAPS],
+        copy: Copy {
+            column_steps: [depth, height],
+            input: weights.as_ptr(),
+            output: 0,
+            row_step: 0,
+            columns: 0,
+            rows: 0,
+        },
+        channels: channels.as_ptr(),
+        padded: false,
+        full: p.activation == ActivationRange::FULL,
+        simple: false,
+        padding: p.input_zero_point,
+        zero_point: p.output_zero_point,
+        bounds: p.activation.bounds(),
+        outputs: output.as_mut_ptr(),
+        count: 0,
+        pixel_steps: [pixel_step, depth],
+    };
     let mut at = 0;
     while at < depth {
         // Where channels are left over, the last block begins so much earlier that it is whole.
         let channel = at.min(depth - BLOCK);
-        let channels = run(channels, channel, BLOCK);
-        for (initial, channel) in initial.iter_mut().zip(channels) {
-            *initial = channel.bias;
-        }
-        let mut copy = Copy {
-            output: taps.as_mut_ptr().cast(),
-            input: weights.as_ptr().wrapping_add(channel),
-            steps: [height * BLOCK, depth],
-            row_step: width * depth,
-            columns: [0, width, 0],
-            rows: [0, height, 0],
-            padding: [0; BLOCK],
-        };
-        // SAFETY: all taps lie within the weights, as checked above, and there is room for them.
-        unsafe { copy_columns(&mut copy) };
-        let right_shifts = channels.iter().all(|channel| channel.shift < 0);
-        let block = Block { p, input, channel, channels, right_shifts, initial: &initial, taps: taps.as_ptr().cast() };
-        lines.for_each(rows.clone(), output, |at, xs, line| block.compute(at, xs, line));
+        block.channels = run(channels, channel, BLOCK).as_ptr();
+        block.copy.input = weights.as_ptr().wrapping_add(channel);
+        block.copy.output = offset_of!(Block, weights);
+        (block.copy.row_step, block.copy.columns, block.copy.rows) = (width * depth, width, height);
+        // SAFETY: all taps lie within the weights, as checked above, there is room for them, and there are as many channels
+        // as the block has.
+        unsafe { prepare(&mut block) };
+        lines.for_each(rows.clone(), output, |at, xs, line| block.compute(p, (input, channel), most, at, xs, line));
         at += BLOCK;
     }
     true
 }
 
-/// What all lines of a block of channels share.
-struct Block<'a> {
-    p: &'a DepthwiseConv2d,
-    /// All elements of its shape.
-    input: &'a [i8],
-    channel: usize,
-    channels: &'a [Channel],
-    right_shifts: bool,
-    initial: &'a [i32; BLOCK],
-    /// Tap by tap, column by column.
-    taps: *const i8,
-}
-
-impl Block<'_> {
-    /// Computes the block's channels of the pixels `xs` of an output row.
+impl Block {
+    /// Computes the block's channels, from `channel` on, of the pixels `xs` of an output row, at most `most` at a time.
+    /// `input` has all elements of its shape.
     #[inline(never)]
-    fn compute(&self, [image, y]: [usize; 2], xs: Range<usize>, line: &mut [i8]) {
-        let Self { p, input, channel, channels, .. } = *self;
+    fn compute(
+        &mut self,
+        p: &DepthwiseConv2d,
+        (input, channel): (&[i8], usize),
+        most: usize,
+        [image, y]: [usize; 2],
+        xs: Range<usize>,
+        line: &mut [i8],
+    ) {
         let ([_, in_height, in_width, depth], [height, width]) = (p.input, p.window.kernel);
         let ([stride_y, stride], [pad_y, pad]) = (p.window.stride, p.window.pad);
         if line.len() < xs.len() * depth {
             return;
         }
-        let (rows, row) = parts(y.wrapping_mul(stride_y), height, pad_y, in_height);
-        let mut columns = [MaybeUninit::<i8>::uninit(); BLOCK * COPIED];
-        let columns = columns.as_mut_ptr().cast::<i8>();
-        // A window has at most sixteen taps, so there is room for those of a pixel.
-        let most = (COPIED / height.max(1)).saturating_sub(width).checked_div(stride).unwrap_or(0) + 1;
-        let mut outputs = line.as_mut_ptr().wrapping_add(channel);
+        let (above, rows, row) = inside(y.wrapping_mul(stride_y), height, pad_y, in_height);
+        (self.copy.row_step, self.copy.rows) = (in_width * depth, rows);
+        self.outputs = line.as_mut_ptr().wrapping_add(channel);
         let mut first = xs.start;
         while first < xs.end {
             let count = most.min(xs.end - first);
-            let (parts, column) = parts(first.wrapping_mul(stride), (count - 1) * stride + width, pad, in_width);
-            let mut copy = Copy {
-                output: columns,
-                input: input.as_ptr().wrapping_add(pixel_start(p.input, [image, row, column]) + channel),
-                steps: [height * BLOCK, depth],
-                row_step: in_width * depth,
-                columns: parts,
-                rows,
-                // A valid zero point is in the range of a byte.
-                padding: [p.input_zero_point as i8; BLOCK],
-            };
-            // SAFETY: the rows and columns inside the input are elements of it, which has all of them, and there is room
-            // for so many columns.
-            unsafe { copy_columns(&mut copy) };
-            let pixels = Pixels {
-                initial: self.initial.as_ptr(),
-                columns,
-                weights: self.taps,
-                channels: channels.as_ptr(),
-                outputs,
-                count,
-                taps: height * width,
-                steps: [stride * height * BLOCK, depth],
-                zero_point: p.output_zero_point,
-                bounds: p.activation.bounds(),
-                right_shifts: self.right_shifts,
-            };
-            // SAFETY: there are the columns of `count` pixels, the taps and channels of a block, and in the line the
-            // outputs of all pixels.
-            unsafe { convolve(&pixels) };
-            (first, outputs) = (first + count, outputs.wrapping_add(count * depth));
+            let all = (count - 1) * stride + width;
+            let (before, columns, column) = inside(first.wrapping_mul(stride), all, pad, in_width);
+            self.copy.input = input.as_ptr().wrapping_add(pixel_start(p.input, [image, row, column]) + channel);
+            self.copy.output = offset_of!(Block, columns) + before * height + above;
+            self.copy.columns = columns;
+            self.padded = rows < height || columns < all;
+            self.count = count;
+            // SAFETY: the rows and columns inside the input are elements of it, which has all of them; there is room for
+            // the columns of `count` pixels, and the line has the outputs of all pixels.
+            unsafe { convolve(self) };
+            first += count;
+            self.outputs = self.outputs.wrapping_add(count * depth);
         }
     }
 }
 
-/// Of `count` places from `from` on, which begin `pad` before those of an input: how many lie before the input, in it, and
-/// after it; and the first in the input.
+/// Of `count` places from `from` on, which begin `pad` before those of an input: how many lie before the input, how many in
+/// it, and the first in the input.
 #[inline]
-fn parts(from: usize, count: usize, pad: usize, len: usize) -> ([usize; 3], usize) {
+fn inside(from: usize, count: usize, pad: usize, len: usize) -> (usize, usize, usize) {
     let before = pad.saturating_sub(from).min(count);
     let end = pad.saturating_add(len).saturating_sub(from).clamp(before, count);
-    ([before, end - before, count - end], from.saturating_sub(pad))
+    (before, end - before, from.saturating_sub(pad))
 }
 
-/// Blocks of sixteen elements that are copied, with padding around them: column by column, from their rows. The assembly
-/// knows the fields by their names.
-#[repr(C, align(8))]
-struct Copy {
-    output: *mut i8,
-    /// The first row and column that is not padding.
-    input: *const i8,
-    /// Distances from a column to the next, in the output and in the input.
-    steps: [usize; 2],
-    /// From a row to the next in the input; in the output rows are adjacent.
-    row_step: usize,
-    /// How many are padding before the input, in the input, and padding after it; not 0 together.
-    columns: [usize; 3],
-    rows: [usize; 3],
-    padding: [i8; BLOCK],
-}
-
-/// Copies blocks. Counts the rows of padding after the input down to 0.
-///
-/// # Safety
-/// `copy` must describe memory that may be read and written.
-#[unsafe(naked)]
-unsafe extern "C" fn copy_columns(copy: &mut Copy) {
-    naked_asm!(
-        ".cpu cortex-m55",
-        "push {{r4-r11, lr}}",
-        "add r1, r0, #{padding}",
-        "vldrb.u8 q1, [r1]",
-        "ldrd r4, r5, [r0, #{output}]",
-        "ldrd r2, r3, [r0, #{steps}]",
-        "ldrd r6, r7, [r0, #{row_step}]",
-        "ldrd r8, r9, [r0, #{columns} + 4]",
-        "add r10, r7, r8",
-        "add r10, r10, r9",
-        "ldrd r11, r12, [r0, #{rows}]",
-        // Rows in the padding: before the input, and at last after it.
-        "1:",
-        "cmp r11, #0",
-        "beq 3f",
-        "2:",
-        "mov r1, r4",
-        "dls lr, r10",
-        "4:",
-        "vstrb.8 q1, [r1]",
-        "add r1, r1, r2",
-        "le lr, 4b",
-        "adds r4, r4, #16",
-        "subs r11, r11, #1",
-        "bne 2b",
-        "3:",
-        "cmp r12, #0",
-        "beq 5f",
-        // Those of the input.
-        "6:",
-        "mov r1, r4",
-        "wls lr, r7, 7f",
-        "8:",
-        "vstrb.8 q1, [r1]",
-        "add r1, r1, r2",
-        "le lr, 8b",
-        "7:",
-        "mov r11, r5",
-        "wls lr, r8, 7f",
-        "8:",
-        "vldrb.u8 q0, [r11]",
-        "add r11, r11, r3",
-        "vstrb.8 q0, [r1]",
-        "add r1, r1, r2",
-        "le lr, 8b",
-        "7:",
-        "wls lr, r9, 7f",
-        "8:",
-        "vstrb.8 q1, [r1]",
-        "add r1, r1, r2",
-        "le lr, 8b",
-        "7:",
-        "adds r4, r4, #16",
-        "add r5, r5, r6",
-        "subs r12, r12, #1",
-        "bne 6b",
-        "5:",
-        "ldr r11, [r0, #{rows} + 8]",
-        "movs r1, #0",
-        "str r1, [r0, #{rows} + 8]",
-        "cmp r11, #0",
-        "bne 1b",
-        "pop {{r4-r11, pc}}",
-        output = const offset_of!(Copy, output),
-        steps = const offset_of!(Copy, steps),
-        row_step = const offset_of!(Copy, row_step),
-        columns = const offset_of!(Copy, columns),
-        rows = const offset_of!(Copy, rows),
-        padding = const offset_of!(Copy, padding),
-    )
-}
-
-/// Requantizes four sums as [`requantized!`] does, if all shifts are right shifts.
-macro_rules! shifted_right {
-    ($sums:literal, $shift:literal, $multiplier:literal) => {
+/// Copies as the block at `r0` describes. A channel's copy is as many times eight bytes from the next as `$spacing` is.
+macro_rules! scatter {
+    ($spacing:literal) => {
         concat!(
-            "vldrw.u32 q6, [q4, #",
-            $multiplier,
-            "]\n",
-            "vldrw.u32 q5, [q4, #",
-            $shift,
-            "]\n",
-            "vqrdmulh.s32 ",
-            $sums,
-            ", ",
-            $sums,
-            ", q6\n",
-            // A negative number is decremented, so that its halves are rounded down.
-            "vshr.s32 q6, ",
-            $sums,
-            ", #31\n",
-            "vadd.i32 ",
-            $sums,
-            ", ",
-            $sums,
-            ", q6\n",
-            "vrshl.s32 ",
-            $sums,
-            ", ",
-            $sums,
-            ", q5\n",
-            "vadd.i32 ",
-            $sums,
-            ", ",
-            $sums,
-            ", r1\n",
+            // Where eight channels go, and the next eight.
+            "movs r2, #0\n",
+            "vidup.u16 q2, r2, #8\n",
+            "movs r1, #",
+            $spacing,
+            "\n",
+            "vmul.i16 q2, q2, r1\n",
+            "lsls r1, r1, #6\n",
+            "vadd.i16 q3, q2, r1\n",
+            "add r1, r0, #{copy}\n",
+            "ldm r1, {{r3-r9}}\n",
+            "add r6, r6, r0\n",
+            "cmp r9, #0\n",
+            "beq 24f\n",
+            "21:\n",
+            "mov r1, r5\n",
+            "mov r2, r6\n",
+            "wls lr, r8, 23f\n",
+            "22:\n",
+            "vldrb.u16 q0, [r1]\n",
+            "vldrb.u16 q1, [r1, #8]\n",
+            "add r1, r1, r3\n",
+            "vstrb.16 q0, [r2, q2]\n",
+            "vstrb.16 q1, [r2, q3]\n",
+            "add r2, r2, r4\n",
+            "le lr, 22b\n",
+            "23:\n",
+            "add r5, r5, r7\n",
+            "adds r6, r6, #1\n",
+            "subs r9, r9, #1\n",
+            "bne 21b\n",
+            "24:\n",
         )
     };
 }
 
-/// Computes the outputs of all pixels.
+/// Copies a block's weights, and the constants of its channels.
+///
+/// A shift of 1 to 11 places to the right is the second of two rounding multiplications, by `2^(31 - s) + 1`, where the
+/// zero point is added too. The 1 moves the product away from zero by less than a unit of `2^-s`, the distance of two
+/// products, as long as `x` is below `2^(31 - s)`: it decides ties alone, which thus go away from zero, as they shall. Where
+/// `x` is not below that, the quotient is at least `2^(31 - 2s)`, beyond the range of a byte with any zero point.
 ///
 /// # Safety
-/// `pixels` must describe memory that may be read and written: all taps of at least one pixel, and its outputs.
+/// `block` must describe memory that may be read and written.
 #[unsafe(naked)]
-unsafe extern "C" fn convolve(pixels: &Pixels) {
+unsafe extern "C" fn prepare(block: &mut Block) {
     naked_asm!(
         // The assembler does not know the extension here by itself.
         ".cpu cortex-m55",
-        "push {{r3-r11, lr}}",
-        "vpush {{d8-d15}}",
-        "mov r6, r0",
-        // The addresses of four shifts.
-        "ldr r1, [r6, #{channels}]",
-        "movs r0, #0",
-        "vidup.u32 q4, r0, #4",
-        "movs r2, #12",
-        "vmul.i32 q4, q4, r2",
-        "adds r1, r1, #8",
-        "vadd.i32 q4, q4, r1",
-        "ldr r0, [r6, #{initial}]",
-        "ldrd r10, r5, [r6, #{columns}]",
-        "ldrd r11, r12, [r6, #{outputs}]",
-        "ldr r9, [r6, #{taps}]",
-        "ldrd r3, r4, [r6, #{steps}]",
-        "ldrb r7, [r6, #{right_shifts}]",
-        // A pixel.
+        "push {{r3-r9, lr}}",
+        "vmov.i32 q0, #0",
+        "add r1, r0, #{weights}",
+        "movs r2, #8",
+        "dls lr, r2",
+        "2:",
+        "vstrw.32 q0, [r1], #16",
+        "vstrw.32 q0, [r1], #16",
+        "le lr, 2b",
+        scatter!("2"),
+        // Four channels: the addresses of their biases, one iteration before the first.
+        "ldr r1, [r0, #{channels}]",
+        "movs r2, #0",
+        "vidup.u32 q0, r2, #4",
+        "movs r2, #3",
+        "vmul.i32 q0, q0, r2",
+        "subs r1, r1, #48",
+        "vadd.i32 q0, q0, r1",
+        "add r1, r0, #{constants}",
+        "mov r3, r1",
+        "movs r4, #11",
+        "vmov.i32 q3, #0",
+        "movs r2, #4",
+        "dls lr, r2",
         "3:",
-        initial_16!(),
-        "mov r1, r10",
-        "mov r2, r5",
-        "dls lr, r9",
+        "vldrw.u32 q1, [q0, #48]!",
+        "vldrw.u32 q2, [q0, #4]",
+        "vstrw.32 q1, [r1], #16",
+        "vldrw.u32 q1, [q0, #8]",
+        "vstrw.32 q2, [r1], #16",
+        "vadd.i32 q2, q1, r4",
+        "vstrw.32 q1, [r1], #16",
+        "vmax.u32 q3, q3, q2",
+        "le lr, 3b",
+        "movs r1, #0",
+        "vmaxv.u32 r1, q3",
+        "cmp r1, #10",
+        "ldrb r1, [r0, #{full}]",
+        "it hi",
+        "movhi r1, #0",
+        "strb r1, [r0, #{simple}]",
+        "cbz r1, 5f",
+        "movs r1, #31",
+        "vmov.i32 q1, #1",
+        "dls lr, r2",
         "4:",
-        "vldrb.u8 q5, [r1], #16",
-        "vldrb.u8 q6, [r2], #16",
-        products_16!(),
+        "vldrw.u32 q0, [r3, #32]",
+        "vadd.i32 q0, q0, r1",
+        "vshl.s32 q0, q1, q0",
+        "vadd.i32 q0, q0, q1",
+        "vstrw.32 q0, [r3, #32]",
+        "adds r3, r3, #48",
         "le lr, 4b",
-        "ldr r1, [r6, #{zero_point}]",
-        "ldrd r2, r8, [r6, #{bounds}]",
-        "cmp r7, #0",
-        "beq.w 6f",
-        shifted_right!("q0", "0", "-4"),
-        shifted_right!("q1", "12", "8"),
-        shifted_right!("q2", "24", "20"),
-        shifted_right!("q3", "36", "32"),
         "5:",
-        store_16!(),
-        "add r10, r10, r3",
-        "add r11, r11, r4",
-        "subs r12, r12, #1",
-        "bne 3b",
-        "vpop {{d8-d15}}",
-        "pop {{r3-r11, pc}}",
+        "pop {{r3-r9, pc}}",
+        weights = const offset_of!(Block, weights),
+        constants = const offset_of!(Block, constants),
+        copy = const offset_of!(Block, copy),
+        channels = const offset_of!(Block, channels),
+        full = const offset_of!(Block, full),
+        simple = const offset_of!(Block, simple),
+    )
+}
+
+/// The sums of four channels of a pixel, to `q4`.
+macro_rules! sums {
+    () => {
+        "ldm r7, {{r0, r2, r4, r8}}\n\
+         vldrb.u8 q4, [r1]\n\
+         vmladava.s8 r0, q4, q0\n\
+         vldrb.u8 q5, [r1, #{apart}]\n\
+         vmladava.s8 r2, q5, q1\n\
+         vldrb.u8 q4, [r1, #2 * {apart}]\n\
+         vmladava.s8 r4, q4, q2\n\
+         vldrb.u8 q5, [r1, #3 * {apart}]\n\
+         vmladava.s8 r8, q5, q3\n\
+         vmov q4[2], q4[0], r0, r4\n\
+         add r1, r1, r5\n\
+         vmov q4[3], q4[1], r2, r8\n"
+    };
+}
+
+/// Copies the input of some pixels, and computes their outputs.
+///
+/// # Safety
+/// `block` must describe memory that may be read and written, and at least one pixel; [`prepare`] has written its weights and
+/// constants.
+#[unsafe(naked)]
+unsafe extern "C" fn convolve(block: &mut Block) {
+    naked_asm!(
+        // The assembler does not know the extension here by itself.
+        ".cpu cortex-m55",
+        "push {{r0, r4-r11, lr}}",
+        "vpush {{d8-d15}}",
+        "ldrb r1, [r0, #{padded}]",
+        "cbz r1, 2f",
+        "ldr r1, [r0, #{padding}]",
+        "vdup.8 q0, r1",
+        "add r2, r0, #{columns}",
+        "movs r1, #6",
+        "dls lr, r1",
+        "3:",
+        "vstrw.32 q0, [r2], #16",
+        "vstrw.32 q0, [r2], #16",
+        "vstrw.32 q0, [r2], #16",
+        "vstrw.32 q0, [r2], #16",
+        "le lr, 3b",
+        "2:",
+        scatter!("3"),
+        "add r10, r0, #{weights}",
+        "add r11, r0, #{columns}",
+        "add r7, r0, #{constants}",
+        "ldr r12, [r0, #{outputs}]",
+        "ldrd r5, r6, [r0, #{pixel_steps}]",
+        "ldr r9, [r0, #{zero_point}]",
+        // Four channels.
+        "4:",
+        "ldr r1, [r0, #{count}]",
+        "ldrb r0, [r0, #{simple}]",
+        "vldrw.u32 q0, [r10], #16",
+        "vldrw.u32 q1, [r10], #16",
+        "vldrw.u32 q2, [r10], #16",
+        "vldrw.u32 q3, [r10], #16",
+        "vldrw.u32 q6, [r7, #16]",
+        "vldrw.u32 q7, [r7, #32]",
+        "mov r3, r12",
+        "dls lr, r1",
+        "mov r1, r11",
+        "cbz r0, 7f",
+        "5:",
+        sums!(),
+        "vqrdmulh.s32 q4, q4, q6",
+        "vqrdmlash.s32 q4, q7, r9",
+        "vqmovnb.s32 q4, q4",
+        "vqmovnb.s16 q4, q4",
+        "vstrb.32 q4, [r3]",
+        "add r3, r3, r6",
+        "le lr, 5b",
         "6:",
-        requantized!("q0", "0", "-4"),
-        requantized!("q1", "12", "8"),
-        requantized!("q2", "24", "20"),
-        requantized!("q3", "36", "32"),
-        "b 5b",
-        initial = const offset_of!(Pixels, initial),
-        columns = const offset_of!(Pixels, columns),
-        channels = const offset_of!(Pixels, channels),
-        outputs = const offset_of!(Pixels, outputs),
-        taps = const offset_of!(Pixels, taps),
-        steps = const offset_of!(Pixels, steps),
-        zero_point = const offset_of!(Pixels, zero_point),
-        bounds = const offset_of!(Pixels, bounds),
-        right_shifts = const offset_of!(Pixels, right_shifts),
+        "ldr r0, [sp, #64]",
+        "adds r7, r7, #48",
+        "adds r11, r11, #4 * {apart}",
+        "adds r12, r12, #4",
+        "add r1, r0, #{weights} + 256",
+        "cmp r10, r1",
+        "bne 4b",
+        "vpop {{d8-d15}}",
+        "pop {{r0, r4-r11, pc}}",
+        // Shifts of any number of places, to any range.
+        "7:",
+        sums!(),
+        "ldr r0, [sp, #64]",
+        "vpt.s32 gt, q7, zr",
+        "vshlt.s32 q4, q4, q7",
+        "vqrdmulh.s32 q4, q4, q6",
+        "vpttt.s32 lt, q7, zr",
+        "vshrt.s32 q5, q4, #31",
+        "vaddt.i32 q4, q4, q5",
+        "vrshlt.s32 q4, q4, q7",
+        "ldrd r0, r2, [r0, #{bounds}]",
+        "vadd.i32 q4, q4, r9",
+        "vdup.32 q5, r0",
+        "vmax.s32 q4, q4, q5",
+        "vdup.32 q5, r2",
+        "vmin.s32 q4, q4, q5",
+        "vstrb.32 q4, [r3]",
+        "add r3, r3, r6",
+        "le lr, 7b",
+        "b 6b",
+        weights = const offset_of!(Block, weights),
+        constants = const offset_of!(Block, constants),
+        columns = const offset_of!(Block, columns),
+        copy = const offset_of!(Block, copy),
+        padded = const offset_of!(Block, padded),
+        padding = const offset_of!(Block, padding),
+        outputs = const offset_of!(Block, outputs),
+        pixel_steps = const offset_of!(Block, pixel_steps),
+        zero_point = const offset_of!(Block, zero_point),
+        bounds = const offset_of!(Block, bounds),
+        count = const offset_of!(Block, count),
+        simple = const offset_of!(Block, simple),
+        apart = const COPIED,
     )
 }

@@ -5,6 +5,7 @@
 //! `VMLADAVA`, of up to sixteen taps; the weights of missing taps are 0. All pixels have the same taps, those at the border
 //! too. Scattering stores write a byte to each of eight channels in one instruction.
 
+use super::shifted;
 use crate::DepthwiseConv2d;
 use crate::lines::run;
 use crate::quant::Channel;
@@ -388,15 +389,8 @@ unsafe extern "C" fn convolve(block: &mut Block) {
         "7:",
         sums!(),
         "ldr r0, [sp, #64]",
-        "vpt.s32 gt, q7, zr",
-        "vshlt.s32 q4, q4, q7",
-        "vqrdmulh.s32 q4, q4, q6",
-        "vpttt.s32 lt, q7, zr",
-        "vshrt.s32 q5, q4, #31",
-        "vaddt.i32 q4, q4, q5",
-        "vrshlt.s32 q4, q4, q7",
+        shifted!("q4", "q6", "q7", "q5", "r9"),
         "ldrd r0, r2, [r0, #{bounds}]",
-        "vadd.i32 q4, q4, r9",
         "vdup.32 q5, r0",
         "vmax.s32 q4, q4, q5",
         "vdup.32 q5, r2",

@@ -3,9 +3,10 @@
 use crate::linked::{Linked, Ops};
 use crate::memory::{Reader, WithoutState, range_of, split_output};
 use crate::ops::{WITH_WORKSPACE, prepare, run};
-use crate::tensor::copy;
+use crate::tensor::{slice_of, slice_of_mut};
 use core::ops::Range;
 use tealight_format::{MAX_INPUTS, Model, OpCode, OpRecord, Operands};
+use tealight_kernels::copy_bytes;
 
 /// What an operator works with: its record, the rows to compute, and where they go.
 pub(crate) struct Call<'s> {
@@ -96,7 +97,7 @@ pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: OpRecord
         let (output, reader) = split_output(model, &mut rest, into);
         run::<O>(code, Call { op, rows, reader, output, state, workspace: &[] });
         let (target, reader) = split_output(model, &mut rest, target);
-        copy(reader.bytes(scratch), target);
+        copy_bytes(slice_of_mut(target), slice_of(reader.bytes(scratch)));
     }
 }
 

@@ -117,6 +117,21 @@ pub(crate) fn depthwise(
     }
 }
 
+/// Computes all channels of adjacent pixels as [`depthwise`] does, from their biases on. Returns whether it did: without a
+/// version of its own, an instruction set does not.
+#[cfg(not(arm_mve))]
+#[inline]
+pub(crate) fn depthwise_of_biases(
+    _: &Window,
+    _: &Steps,
+    _: [&[i8]; 2],
+    _: &[Channel],
+    _: Output,
+    _: &mut [i8],
+) -> bool {
+    false
+}
+
 /// Computes the pixels `xs` of row `[image, y]` of a depthwise convolution, whose elements are `output`, from `[input,
 /// weights]`. Returns whether it did: without a version of its own, an instruction set does not.
 #[cfg(not(any(arm_v6m, arm_v7m, riscv_v, all(arm_dsp, not(arm_mve)))))]

@@ -15,7 +15,7 @@
 
 use core::ops::Range;
 
-use crate::arch::{PADS_DEPTHWISE, depthwise, depthwise_line, depthwise_lines, multiply_taps};
+use crate::arch::{PADS_DEPTHWISE, depthwise, depthwise_line, depthwise_lines, depthwise_of_biases, multiply_taps};
 use crate::lines::{for_each_line, run, tail, take};
 use crate::matrix::Output;
 use crate::padded::PaddedLines;
@@ -198,6 +198,10 @@ impl Pixels<'_> {
         let steps =
             Steps { count: self.count, input: self.p.window.stride[1].wrapping_mul(in_channels), output: out_channels };
         let (mut channels, mut at) = (run(self.channels, 0, out_channels), 0);
+        let operands = [self.input, tail(self.weights, self.first_weight())];
+        if !self.clipped && depthwise_of_biases(&self.taps(), &steps, operands, channels, self.output(), outputs) {
+            return;
+        }
         while !channels.is_empty() {
             let count = channels.len().min(BLOCK);
             let Some(now) = take(&mut channels, count) else { return };

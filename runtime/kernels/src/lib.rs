@@ -165,6 +165,7 @@ pub use fully_connected::{FullyConnected, fully_connected, fully_connected_in};
 pub use int4::{Int4, conv2d_int4_in, depthwise_conv2d_int4, fully_connected_int4};
 pub use integer::{CastTo, IntegerFunction, Rescale, binary_i32, cast, narrow_i32, rescale_i32, widen_i32};
 pub use l2_norm::{L2Norm, l2_norm};
+pub use lines::copy_bytes;
 pub use log_softmax::log_softmax;
 pub use lookup::lookup;
 pub use lstm::{Lstm, LstmWeights, lstm};

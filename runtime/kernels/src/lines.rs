@@ -44,6 +44,12 @@ pub(crate) fn split_line<'a, T>(line: &'a mut [T], pixels: &Range<usize>, channe
     Some([before, inside, after])
 }
 
+/// Copies as many bytes as both slices have, with the loop of the instruction set.
+#[inline]
+pub fn copy_bytes(output: &mut [i8], input: &[i8]) {
+    crate::arch::copy_run(output, input);
+}
+
 /// Copies as many elements as both slices have: a loop that compiles to `memcpy`.
 #[inline]
 pub(crate) fn copy<T: Copy>(output: &mut [T], input: &[T]) {

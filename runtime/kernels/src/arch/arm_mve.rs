@@ -18,6 +18,7 @@ use crate::portable::{Steps, Window};
 use crate::quant::{Channel, clamp};
 use core::arch::{asm, naked_asm};
 use core::mem::offset_of;
+use core::ptr;
 use tealight_types::ActivationRange;
 
 mod lines;
@@ -565,6 +566,7 @@ unsafe extern "C" fn multiply_one(state: *mut Tiles) {
 /// The operands of a depthwise convolution. The assembly knows the fields by their names.
 #[repr(C)]
 struct Taps {
+    /// Null if these are the biases.
     initial: *const i32,
     input: *const i8,
     weights: *const i8,
@@ -600,16 +602,48 @@ pub(crate) fn depthwise(
     output: Output,
     outputs: &mut [i8],
 ) {
-    let channel_count = channels.len();
-    if window.is_empty() || channel_count < 8 || initial.len() < channel_count {
+    if window.is_empty() || channels.len() < 8 || initial.len() < channels.len() {
         composed::depthwise(initial, window, steps, input, weights, channels, output, outputs);
         return;
     }
+    depthwise_from(Some(initial), window, steps, [input, weights], channels, output, outputs);
+}
+
+/// [`composed::depthwise_of_biases`](crate::composed::depthwise_of_biases), of at least eight channels.
+#[inline]
+pub(crate) fn depthwise_of_biases(
+    window: &Window,
+    steps: &Steps,
+    operands: [&[i8]; 2],
+    channels: &[Channel],
+    output: Output,
+    outputs: &mut [i8],
+) -> bool {
+    let computes = !window.is_empty() && channels.len() >= 8;
+    if computes {
+        depthwise_from(None, window, steps, operands, channels, output, outputs);
+    }
+    computes
+}
+
+/// [`depthwise`] of at least eight channels, from their biases on unless there are as many initial sums. The window is not
+/// empty.
+#[inline(never)]
+fn depthwise_from(
+    initial: Option<&[i32]>,
+    window: &Window,
+    steps: &Steps,
+    [input, weights]: [&[i8]; 2],
+    channels: &[Channel],
+    output: Output,
+    outputs: &mut [i8],
+) {
+    let channel_count = channels.len();
     if steps.count == 0 || !steps.fit(window, channel_count, [input.len(), weights.len()], outputs.len()) {
         return;
     }
     let mut taps = Taps {
-        initial: initial.as_ptr(),
+        initial: initial.map_or(ptr::null(), <[i32]>::as_ptr),
         input: input.as_ptr(),
         weights: weights.as_ptr(),
         channels: channels.as_ptr(),
@@ -699,7 +733,7 @@ macro_rules! store_16 {
 /// Interleaved loads and stores of the sums match the order in which products are widened: of sixteen channels `q0`
 /// sums 0, 4, 8 and 12, `q1` 1, 5, 9 and 13, and so on; of eight `q0` the even ones, `q1` the odd ones.
 macro_rules! depthwise_blocks {
-    ($block:literal, $spacing:literal, $initial:expr, $tap:expr, $finish:expr) => {
+    ($block:literal, $spacing:literal, $biases:expr, $initial:expr, $tap:expr, $finish:expr) => {
         naked_asm!(
             // The assembler does not know the extension here by itself.
             ".cpu cortex-m55",
@@ -724,7 +758,12 @@ macro_rules! depthwise_blocks {
             "ldr r12, [r6, #{count}]",
             // A pixel.
             "3:",
+            "cbnz r0, 8f",
+            $biases,
+            "b 9f",
+            "8:",
             $initial,
+            "9:",
             "mov r1, r10",
             "ldr r2, [r6, #{weights}]",
             "ldr r8, [r6, #{lines}]",
@@ -757,7 +796,9 @@ macro_rules! depthwise_blocks {
             "movlo r2, r1",
             concat!("movlo r1, #", $block),
             "str r1, [r6, #{channel_count}]",
-            "add r0, r0, r2, lsl #2",
+            "cmp r0, #0",
+            "it ne",
+            "addne r0, r0, r2, lsl #2",
             "str r0, [r6, #{initial}]",
             "ldrd r0, r1, [r6, #{input}]",
             "add r0, r0, r2",
@@ -796,6 +837,10 @@ unsafe extern "C" fn depthwise_by_16(taps: *mut Taps) {
     depthwise_blocks!(
         "16",
         "12",
+        "vldrw.u32 q0, [q4, #-8]\n\
+         vldrw.u32 q1, [q4, #4]\n\
+         vldrw.u32 q2, [q4, #16]\n\
+         vldrw.u32 q3, [q4, #28]\n",
         initial_16!(),
         concat!("vldrb.u8 q5, [r1]\n", "adds r1, r1, r3\n", "vldrb.u8 q6, [r2]\n", "adds r2, r2, r4\n", products_16!(),),
         concat!(
@@ -814,6 +859,8 @@ unsafe extern "C" fn depthwise_by_8(taps: *mut Taps) {
     depthwise_blocks!(
         "8",
         "6",
+        "vldrw.u32 q0, [q4, #-8]\n\
+         vldrw.u32 q1, [q4, #4]\n",
         concat!("vld20.32 {{q0, q1}}, [r0]\n", "vld21.32 {{q0, q1}}, [r0]\n"),
         concat!(
             "vldrb.s16 q5, [r1]\n",

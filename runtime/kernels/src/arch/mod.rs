@@ -43,8 +43,8 @@ pub(crate) use rolled::rolled;
 pub(crate) use arm_dsp::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(arm_mve)]
 pub(crate) use arm_mve::{
-    POOLED, ROWS, SHORTEST_RUN, add_some, copy_run, depthwise, depthwise_lines, dot_rows, multiply, multiply_taps,
-    requantize,
+    POOLED, ROWS, SHORTEST_RUN, add_some, copy_run, depthwise, depthwise_lines, depthwise_of_biases, dot_rows,
+    multiply, multiply_taps, requantize,
 };
 #[cfg(arm_neon)]
 pub(crate) use arm_neon::{
@@ -127,6 +127,8 @@ impl Element for i8 {}
 pub(crate) use crate::composed::convolve;
 #[cfg(not(any(arm_mve, arm_neon, x86_64_vectors)))]
 pub(crate) use crate::composed::depthwise_lines;
+#[cfg(not(arm_mve))]
+pub(crate) use crate::composed::depthwise_of_biases;
 #[cfg(not(any(riscv_v, all(arm_dsp, not(arm_mve)))))]
 pub(crate) use crate::composed::gather;
 #[cfg(not(any(arm_v6m, arm_v7m, riscv_v, all(arm_dsp, not(arm_mve)))))]

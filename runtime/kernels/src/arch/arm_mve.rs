@@ -34,11 +34,11 @@ pub(crate) const ROWS: usize = 16;
 /// [`portable::POOLED`](crate::portable::POOLED): the sums of this many channels fit four registers.
 pub(crate) const POOLED: usize = 16;
 
-/// The operands of the tiles, and their state. The assembly knows the offsets of the fields.
+/// The operands of the tiles, and their state. The assembly knows the offsets of the fields, and the order of those that
+/// follow each other.
 #[repr(C, align(8))]
 struct Tiles {
-    /// The first elements of a tile's inputs.
-    inputs: [*const i8; 3],
+    tile: Tile,
     /// A tile's rows: the first and third, the second and fourth.
     rows: [*const i8; 4],
     run: usize,
@@ -48,26 +48,38 @@ struct Tiles {
     /// Where a tile's outputs go.
     outputs: *mut i8,
     output_step: usize,
-    left: usize,
     /// 0 if the shifts of a tile's channels are multiplications.
     shifts: usize,
     zero_point: i32,
     offset: i32,
     bounds: [i32; 2],
+    /// Distances of four channels from the first.
+    apart: [usize; 4],
     /// Bias, multiplier, and shift of a tile's channels; where all shifts are multiplications, the second multiplier.
     constants: [[i32; 4]; 3],
-    first_input: *const i8,
-    step: usize,
-    tiles: usize,
+    first: Tile,
+    /// Distances to the next tile but for the second.
+    advance: [usize; 2],
+    /// The next rows and their channels, how many there are from them on, and where their first outputs go.
     weights: *const i8,
     len: usize,
     channels: *const Channel,
     row_count: usize,
     first_output: *mut i8,
-    /// Distances to the next tile: now, after the first tile, and after the others; in the inputs and in the outputs.
-    advance: [[usize; 2]; 3],
     /// From where a row ends to the row four later, for one input at a time.
     next_row: usize,
+}
+
+/// The inputs of a tile of some rows.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Tile {
+    /// The first elements.
+    inputs: [*const i8; 3],
+    /// The number of tiles from this one on.
+    left: usize,
+    /// Distances to the next tile, in the inputs and in the outputs.
+    advance: [usize; 2],
 }
 
 /// [`composed::multiply`](crate::composed::multiply): tiles of three inputs by four rows.
@@ -89,29 +101,32 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
     // One input is left over from tiles of three; two share a tile with an input before them, if there is one.
     let tiles = if count % 3 == 2 && count > 3 { count / 3 + 1 } else { count / 3 };
     let first = if count % 3 == 2 { 2 } else { 3 };
+    let first_tile = Tile {
+        inputs: [0, 1, 2].map(|i| values.as_ptr().wrapping_add(step.wrapping_mul(i))),
+        left: tiles,
+        advance: [step.wrapping_mul(first), output_step.wrapping_mul(first)],
+    };
     let mut state = Tiles {
-        inputs: [values.as_ptr(); 3],
+        tile: first_tile,
         rows: [weights.as_ptr(); 4],
         run,
         lines,
         next_run: [line.wrapping_sub(whole), run.wrapping_sub(whole)],
         outputs: outputs.as_mut_ptr(),
         output_step,
-        left: 0,
         shifts: 0,
         zero_point: output.zero_point,
         offset,
         bounds: output.activation.bounds(),
+        apart: [0, 1, 2, 3].map(|i| i * size_of::<Channel>()),
         constants: [[0; 4]; 3],
-        first_input: values.as_ptr(),
-        step,
-        tiles,
+        first: first_tile,
+        advance: [step.wrapping_mul(3), output_step.wrapping_mul(3)],
         weights: weights.as_ptr(),
         len,
         channels: channels.as_ptr(),
         row_count: channels.len(),
         first_output: outputs.as_mut_ptr(),
-        advance: [[0; 2], [step * first, output_step * first], [step * 3, output_step * 3]],
         next_row: len.wrapping_mul(3).wrapping_add(run).wrapping_sub(whole),
     };
     if tiles > 0 {
@@ -120,7 +135,7 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
         unsafe { multiply_tiles(&raw mut state) };
     }
     for input in if tiles * 3 >= count { count } else { tiles * 3 }..count {
-        state.first_input = values.as_ptr().wrapping_add(input * step);
+        state.first.inputs[0] = values.as_ptr().wrapping_add(input * step);
         state.first_output = outputs.as_mut_ptr().wrapping_add(input * output_step);
         state.weights = weights.as_ptr();
         state.channels = channels.as_ptr();
@@ -192,8 +207,7 @@ macro_rules! tile_loop {
 macro_rules! tile_sums {
     ($loop:literal, $run:literal, $end:literal) => {
         concat!(
-            "ldr r7, [r6, #{lines}]\n",
-            "ldr lr, [r6, #{run}]\n",
+            "ldrd lr, r7, [r6, #{run}]\n",
             "dlstp.8 lr, lr\n",
             tile!("vmladav.s8"),
             "letp lr, ",
@@ -282,19 +296,27 @@ unsafe extern "C" fn multiply_tiles(state: *mut Tiles) {
         tile_loop!("30", "31", "32"),
         // Four rows.
         "2:",
-        "ldrd r0, r1, [r6, #{weights}]",
-        "adds r2, r0, r1",
-        "adds r3, r2, r1",
-        "adds r4, r3, r1",
-        "strd r0, r3, [r6, #{rows}]",
-        "strd r2, r4, [r6, #{rows} + 8]",
-        // Their channels' constants.
-        "ldr r1, [r6, #{channels}]",
-        "movs r0, #0",
-        "vidup.u32 q5, r0, #4",
-        "movs r2, #3",
-        "vmul.i32 q5, q5, r2",
-        "vadd.i32 q5, q5, r1",
+        "add r12, r6, #{weights}",
+        "ldm r12, {{r0-r4}}",
+        "adds r5, r0, r1",
+        "adds r7, r5, r1",
+        "add r8, r7, r1",
+        "strd r0, r7, [r6, #{rows}]",
+        "strd r5, r8, [r6, #{rows} + 8]",
+        "str r4, [r6, #{outputs}]",
+        // The next rows: four, or as many as are left.
+        "mov r5, r2",
+        "add r0, r8, r1",
+        "adds r2, r2, #4 * {channel}",
+        "adds r4, r4, #4",
+        "subs r3, r3, #4",
+        "cmp r3, #4",
+        "blo 9f",
+        "7:",
+        "stm r12, {{r0-r4}}",
+        // The constants of these rows' channels.
+        "vldrw.u32 q5, [r6, #{apart}]",
+        "vadd.i32 q5, q5, r5",
         "vldrw.u32 q0, [q5]",
         "vldrw.u32 q1, [q5, #4]",
         "vldrw.u32 q2, [q5, #8]",
@@ -312,21 +334,13 @@ unsafe extern "C" fn multiply_tiles(state: *mut Tiles) {
         "vcmp.s32 le, q1, r0",
         "vmrs r0, p0",
         "str r0, [r6, #{shifts}]",
-        "cbz r0, 7f",
+        "cbz r0, 4f",
         "vmov q1, q2",
-        "7:",
+        "4:",
         "vstrw.32 q1, [r6, #{constants} + 32]",
-        // The first inputs.
-        "ldrd r1, r2, [r6, #{first_input}]",
-        "adds r3, r1, r2",
-        "adds r5, r3, r2",
-        "stm r6, {{r1, r3, r5}}",
-        "ldr r0, [r6, #{first_output}]",
-        "str r0, [r6, #{outputs}]",
-        "ldr r0, [r6, #{tiles}]",
-        "str r0, [r6, #{left}]",
-        "ldrd r0, r2, [r6, #{advance} + 8]",
-        "strd r0, r2, [r6, #{advance}]",
+        "add r12, r6, #{first}",
+        "ldm r12, {{r1, r3, r5, r7, r8, r9}}",
+        "stm r6, {{r1, r3, r5, r7, r8, r9}}",
         // A tile. Two rows at a time: lanes 0 and 2, then lanes 1 and 3.
         "3:",
         "ldrd r9, r11, [r6, #{rows}]",
@@ -369,20 +383,16 @@ unsafe extern "C" fn multiply_tiles(state: *mut Tiles) {
         "vstrb.32 q1, [r3]",
         "vstrb.32 q2, [r4]",
         // The next tile.
-        "ldr r4, [r6, #{left}]",
-        "subs r4, r4, #1",
+        "ldm r6, {{r1, r3, r5, r7, r8, r9}}",
+        "subs r7, r7, #1",
         "beq 4f",
-        "str r4, [r6, #{left}]",
-        "ldrd r7, r8, [r6, #{advance}]",
-        "ldrd r9, r10, [r6, #{advance} + 16]",
-        "strd r9, r10, [r6, #{advance}]",
-        "add r0, r8",
+        "ldrd r10, r11, [r6, #{advance}]",
+        "add r1, r1, r8",
+        "add r3, r3, r8",
+        "add r5, r5, r8",
+        "add r0, r0, r9",
+        "stm r6, {{r1, r3, r5, r7, r10, r11}}",
         "str r0, [r6, #{outputs}]",
-        "ldm r6, {{r1, r3, r5}}",
-        "adds r1, r1, r7",
-        "adds r3, r3, r7",
-        "adds r5, r5, r7",
-        "stm r6, {{r1, r3, r5}}",
         "b 3b",
         // Shifts of any number of places.
         "8:",
@@ -390,48 +400,37 @@ unsafe extern "C" fn multiply_tiles(state: *mut Tiles) {
         shifted!("q1", "q6", "q7", "q5", "r0"),
         shifted!("q2", "q6", "q7", "q5", "r0"),
         "b 6b",
-        // The next rows: four, or as many as are left.
+        // Fewer than four rows are left, or none.
+        "9:",
+        "cmp r3, #0",
+        "beq 7b",
+        "rsb r7, r3, #4",
+        "mls r0, r7, r1, r0",
+        "add r3, r7, r7, lsl #1",
+        "sub r2, r2, r3, lsl #2",
+        "subs r4, r4, r7",
+        "movs r3, #4",
+        "b 7b",
         "4:",
         "ldr r0, [r6, #{row_count}]",
-        "subs r0, r0, #4",
-        "beq 5f",
-        "movs r1, #4",
-        "cmp r0, #4",
-        "itt lo",
-        "movlo r1, r0",
-        "movlo r0, #4",
-        "str r0, [r6, #{row_count}]",
-        "ldrd r0, r2, [r6, #{weights}]",
-        "mla r0, r1, r2, r0",
-        "str r0, [r6, #{weights}]",
-        "ldr r0, [r6, #{channels}]",
-        "add r2, r1, r1, lsl #1",
-        "add r0, r0, r2, lsl #2",
-        "str r0, [r6, #{channels}]",
-        "ldr r0, [r6, #{first_output}]",
-        "add r0, r1",
-        "str r0, [r6, #{first_output}]",
-        "b 2b",
-        "5:",
+        "cmp r0, #0",
+        "bne 2b",
         "vpop {{d8-d15}}",
         "pop {{r3-r11, pc}}",
         rows = const offset_of!(Tiles, rows),
         run = const offset_of!(Tiles, run),
         next_run = const offset_of!(Tiles, next_run),
-        lines = const offset_of!(Tiles, lines),
         outputs = const offset_of!(Tiles, outputs),
-        left = const offset_of!(Tiles, left),
         shifts = const offset_of!(Tiles, shifts),
         offset = const offset_of!(Tiles, offset),
         bounds = const offset_of!(Tiles, bounds),
+        apart = const offset_of!(Tiles, apart),
         constants = const offset_of!(Tiles, constants),
-        first_input = const offset_of!(Tiles, first_input),
-        tiles = const offset_of!(Tiles, tiles),
-        weights = const offset_of!(Tiles, weights),
-        channels = const offset_of!(Tiles, channels),
-        row_count = const offset_of!(Tiles, row_count),
-        first_output = const offset_of!(Tiles, first_output),
+        first = const offset_of!(Tiles, first),
         advance = const offset_of!(Tiles, advance),
+        weights = const offset_of!(Tiles, weights),
+        row_count = const offset_of!(Tiles, row_count),
+        channel = const size_of::<Channel>(),
     )
 }
 
@@ -553,7 +552,7 @@ unsafe extern "C" fn multiply_one(state: *mut Tiles) {
         next_run = const offset_of!(Tiles, next_run),
         zero_point = const offset_of!(Tiles, zero_point),
         bounds = const offset_of!(Tiles, bounds),
-        first_input = const offset_of!(Tiles, first_input),
+        first_input = const offset_of!(Tiles, first),
         weights = const offset_of!(Tiles, weights),
         len = const offset_of!(Tiles, len),
         channels = const offset_of!(Tiles, channels),

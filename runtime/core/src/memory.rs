@@ -62,11 +62,11 @@ impl<'s> Reader<'s> {
         Self { model, parts: [(0, memory), (0, &[]), (0, &[])], strips: None }
     }
 
-    /// Value `index`; a constant without bytes for `None`, an absent operand.
+    /// Value `index`; a constant without bytes for that of an absent operand, which is past the last value.
     // Out of line, as `bytes`: every operator calls it for each of its operands.
     #[inline(never)]
-    pub(crate) fn value(&self, index: Option<u16>) -> ValueRecord<'s> {
-        self.model.record_of_value(index.map_or(usize::MAX, usize::from))
+    pub(crate) fn value(&self, index: u16) -> ValueRecord<'s> {
+        self.model.record_of_value(index.into())
     }
 
     /// The bytes of a value, in the file or in the arena.

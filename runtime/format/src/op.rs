@@ -268,9 +268,15 @@ impl<'a> OpRecord<'a> {
     /// Value index of input `k`, if it is present.
     #[inline]
     pub fn input(self, k: usize) -> Option<u16> {
-        let pair = if k < MAX_INPUTS { self.word(1 + k / 2) } else { u32::MAX };
-        let index = (pair >> (16 * (k as u32 % 2))) as u16;
+        let index = self.input_index(k);
         if index == NONE { None } else { Some(index) }
+    }
+
+    /// Value index of input `k`; an index past the last value if it is absent.
+    #[inline]
+    pub fn input_index(self, k: usize) -> u16 {
+        let pair = if k < MAX_INPUTS { self.word(1 + k / 2) } else { u32::MAX };
+        (pair >> (16 * (k as u32 % 2))) as u16
     }
 
     /// Value index of the scratch value.

@@ -244,7 +244,7 @@ impl<'s> Call<'s> {
         {
             return input;
         }
-        self.reader.value(self.op.input(k))
+        self.reader.value(self.op.input_index(k))
     }
 
     /// The value that the operator writes.
@@ -252,7 +252,7 @@ impl<'s> Call<'s> {
         if let Some(strips) = self.reader.strips {
             return strips.output;
         }
-        self.reader.value(Some(self.op.output()))
+        self.reader.value(self.op.output())
     }
 
     fn bytes(&self, k: usize) -> &'s [u8] {

@@ -115,21 +115,21 @@ pub(crate) fn convolve_share<P: LinkedPaths, S: Share>(
     channels: &[Channel],
     output: &mut [i8],
 ) {
-    if is_pointwise(p) {
+    let (lines, input_shape, window) = Lines::new(p.input, p.output, &p.window);
+    let pointwise = is_pointwise(p);
+    let row_pixels = p.output[2];
+    let p = &Conv2d { input: input_shape, output: lines.output, window, ..*p };
+    let layer = Layer::new(p, share, input, weights, channels);
+    if pointwise {
         // All rows of all images are one.
-        let layer = Layer::new(p, share, input, weights, channels);
-        let row_pixels = p.output[2];
         let at = |input: usize| Taps { taps: 0..1, input };
         let patch = layer.patch(0, &at(0), &at(rows.start * row_pixels));
         layer.multiply_in_place(input, &patch, rows.len() * row_pixels, output);
         return;
     }
-    let (lines, input_shape, window) = Lines::new(p.input, p.output, &p.window);
-    let p = &Conv2d { input: input_shape, output: lines.output, window, ..*p };
     let [_, _, out_width, out_channels] = p.output;
     let axes @ [vertical, horizontal] = Axis::pair(p.input, &p.window);
     let whole = horizontal.whole_windows(out_width);
-    let layer = Layer::new(p, share, input, weights, channels);
     let [kernel_height, kernel_width] = p.window.kernel;
     let room = if layer.is_contiguous(kernel_width) { PaddedLines::room(axes, p.input[3]) } else { 0 };
     let mut padded = PaddedLines::new();

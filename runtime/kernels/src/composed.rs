@@ -21,7 +21,8 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
         let Some(now) = outputs.get_mut(..filters.channels.len()) else { return };
         let rest = Rows { filters, inputs, values, weights: filters.weights, channels: filters.channels, outputs: now };
         let rest = if ROWS > 4 { rest.by::<ROWS>() } else { rest };
-        rest.by::<4>().by::<1>();
+        let rest = if ROWS >= 4 { rest.by::<4>() } else { rest };
+        rest.by::<1>();
         values = tail(values, inputs.step);
         outputs = outputs.get_mut(output_step..).unwrap_or(&mut []);
     }

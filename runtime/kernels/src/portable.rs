@@ -8,7 +8,7 @@ use crate::lines::tail;
 use crate::quant::{Channel, requantize_accumulator};
 use tealight_types::ActivationRange;
 
-/// The number of rows that are multiplied together if there are that many; at least four.
+/// The number of rows that are multiplied together if there are that many: at least four, or 1.
 pub(crate) const ROWS: usize = 4;
 
 /// The minimum number of adjacent input elements with which a window's row is used in place rather than copied.

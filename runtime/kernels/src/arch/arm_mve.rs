@@ -28,8 +28,8 @@ pub(crate) use lines::depthwise_lines;
 /// [`portable::SHORTEST_RUN`](crate::portable::SHORTEST_RUN): copying shorter runs takes less than their loops.
 pub(crate) const SHORTEST_RUN: usize = 8;
 
-/// [`portable::ROWS`](crate::portable::ROWS): enough that setting up their requantization pays off.
-pub(crate) const ROWS: usize = 16;
+/// [`portable::ROWS`](crate::portable::ROWS): [`composed::multiply`] has only what is left of fewer than four rows.
+pub(crate) const ROWS: usize = 1;
 
 /// [`portable::POOLED`](crate::portable::POOLED): the sums of this many channels fit four registers.
 pub(crate) const POOLED: usize = 16;
@@ -91,7 +91,7 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
     let Filters { weights, channels, len, offset, output } = *filters;
     let Inputs { values, count, step, lines, line, run } = *inputs;
     if channels.len() < 4 || len == 0 {
-        composed::multiply(filters, inputs, output_step, outputs);
+        multiply_few(filters, inputs, output_step, outputs);
         return;
     }
     if count == 0 || !inputs.fit(filters, output_step, outputs.len()) {
@@ -143,6 +143,13 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
         // SAFETY: as above; four rows at a time, of which there are as many.
         unsafe { multiply_one(&raw mut state) };
     }
+}
+
+/// [`composed::multiply`], of fewer than four rows.
+// Out of line: other products do not save its registers.
+#[inline(never)]
+fn multiply_few(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: usize, outputs: &mut [i8]) {
+    composed::multiply(filters, inputs, output_step, outputs);
 }
 
 /// Sixteen elements of three inputs, multiplied with those of two rows.

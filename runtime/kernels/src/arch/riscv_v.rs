@@ -26,8 +26,8 @@ pub(crate) use depthwise::{depthwise_line, has_depthwise_line};
 pub(crate) use gather::{copy_run, gather};
 pub(crate) use multiply::multiply;
 
-/// [`portable::ROWS`](crate::portable::ROWS): enough that setting up their requantization pays off.
-pub(crate) const ROWS: usize = 16;
+/// [`portable::ROWS`](crate::portable::ROWS): [`composed::multiply`] has only what is left of fewer than four rows.
+pub(crate) const ROWS: usize = 1;
 
 /// [`portable::POOLED`](crate::portable::POOLED): the sums of this many channels fit eight registers of 128 bits.
 pub(crate) const POOLED: usize = 32;

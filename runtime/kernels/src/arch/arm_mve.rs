@@ -131,8 +131,17 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
     };
     if tiles > 0 {
         // SAFETY: `fit` has checked that all inputs, rows and outputs lie within their slices, and there is a tile of
-        // each. A tile reads and writes only whole inputs, rows, channels and outputs.
-        unsafe { multiply_tiles(&raw mut state) };
+        // each. A tile reads and writes only whole inputs, rows, channels and outputs. Half of a multiple of 32 elements takes
+        // as many iterations of sixteen as the run has of 32.
+        unsafe {
+            if run % 32 == 0 {
+                state.run = run / 2;
+                multiply_tiles_by_32(&raw mut state);
+                state.run = run;
+            } else {
+                multiply_tiles(&raw mut state);
+            }
+        }
     }
     for input in if tiles * 3 >= count { count } else { tiles * 3 }..count {
         state.first.inputs[0] = values.as_ptr().wrapping_add(input * step);
@@ -180,11 +189,11 @@ macro_rules! tile {
 /// The loop over the elements of a run after the first sixteen, and the step to the next run. The code goes on at
 /// label `$end`.
 macro_rules! tile_loop {
-    ($loop:literal, $run:literal, $end:literal) => {
+    ($loop:literal, $run:literal, $end:literal, $more:expr) => {
         concat!(
             $loop,
             ":\n",
-            tile!("vmladava.s8"),
+            $more,
             "letp lr, ",
             $loop,
             "b\n",
@@ -210,13 +219,13 @@ macro_rules! tile_loop {
     };
 }
 
-/// Multiplies three inputs with two rows: all runs. The first sixteen elements set the sums.
+/// Multiplies three inputs with two rows: all runs. The first elements set the sums.
 macro_rules! tile_sums {
-    ($loop:literal, $run:literal, $end:literal) => {
+    ($loop:literal, $run:literal, $end:literal, $first:expr) => {
         concat!(
             "ldrd lr, r7, [r6, #{run}]\n",
             "dlstp.8 lr, lr\n",
-            tile!("vmladav.s8"),
+            $first,
             "letp lr, ",
             $loop,
             "b\n",
@@ -286,9 +295,10 @@ macro_rules! shifted {
 
 use shifted;
 
-/// Computes the outputs of `tiles` tiles of three inputs, with all rows.
-#[unsafe(naked)]
-unsafe extern "C" fn multiply_tiles(state: *mut Tiles) {
+/// Computes the outputs of all tiles of three inputs, with all rows. `$first` and `$more` are the products of an iteration, the
+/// first and others.
+macro_rules! multiply_all {
+    ($first:expr, $more:expr) => {
     naked_asm!(
         // The assembler does not know the extension here by itself.
         ".cpu cortex-m55",
@@ -299,8 +309,8 @@ unsafe extern "C" fn multiply_tiles(state: *mut Tiles) {
         "vdup.32 q3, r0",
         "vdup.32 q4, r1",
         "b 2f",
-        tile_loop!("20", "21", "22"),
-        tile_loop!("30", "31", "32"),
+        tile_loop!("20", "21", "22", $more),
+        tile_loop!("30", "31", "32", $more),
         // Four rows.
         "2:",
         "add r12, r6, #{weights}",
@@ -351,13 +361,13 @@ unsafe extern "C" fn multiply_tiles(state: *mut Tiles) {
         // A tile. Two rows at a time: lanes 0 and 2, then lanes 1 and 3.
         "3:",
         "ldrd r9, r11, [r6, #{rows}]",
-        tile_sums!("20", "21", "22"),
+        tile_sums!("20", "21", "22", $first),
         "vmov q0[2], q0[0], r0, r2",
         "vmov q1[2], q1[0], r4, r8",
         "vmov q2[2], q2[0], r10, r12",
         "ldm r6, {{r1, r3, r5}}",
         "ldrd r9, r11, [r6, #{rows} + 8]",
-        tile_sums!("30", "31", "32"),
+        tile_sums!("30", "31", "32", $first),
         "vmov q0[3], q0[1], r0, r2",
         "vmov q1[3], q1[1], r4, r8",
         "vmov q2[3], q2[1], r10, r12",
@@ -438,6 +448,22 @@ unsafe extern "C" fn multiply_tiles(state: *mut Tiles) {
         weights = const offset_of!(Tiles, weights),
         row_count = const offset_of!(Tiles, row_count),
         channel = const size_of::<Channel>(),
+    )
+    };
+}
+
+/// Tiles of three inputs, sixteen elements at a time.
+#[unsafe(naked)]
+unsafe extern "C" fn multiply_tiles(state: *mut Tiles) {
+    multiply_all!(tile!("vmladav.s8"), tile!("vmladava.s8"))
+}
+
+/// Tiles of three inputs, 32 elements at a time, of which a run is a multiple; the state has half of its length.
+#[unsafe(naked)]
+unsafe extern "C" fn multiply_tiles_by_32(state: *mut Tiles) {
+    multiply_all!(
+        concat!(tile!("vmladav.s8"), tile!("vmladava.s8")),
+        concat!(tile!("vmladava.s8"), tile!("vmladava.s8"))
     )
 }
 

@@ -211,6 +211,31 @@ mod tests {
     ];
 
     #[test]
+    fn a_right_shift_of_few_places_is_a_multiplication() {
+        // MVE's VQRDMLASH: a rounding multiplication, and the addition of the zero point, that saturate.
+        let multiplied = |x: i32, multiplier: i32, zero_point: i32| {
+            let sum = 2 * i128::from(x) * i128::from(multiplier) + (i128::from(zero_point) << 32) + (1 << 31);
+            (sum >> 32).clamp(i32::MIN.into(), i32::MAX.into()) as i32
+        };
+        let mut differences = 0;
+        for places in 1..=12 {
+            let multiplier = (1 << (31 - places)) + 1;
+            // Around every tie and every integer in and around the range of a byte, and far from it.
+            let near = (-600..600).flat_map(|half: i32| [-1, 0, 1].map(|off| (half << (places - 1)).wrapping_add(off)));
+            let far = EDGES.into_iter().flat_map(|x| [-2, -1, 0, 1, 2].map(|off| x.wrapping_add(off)));
+            for x in near.chain(far) {
+                for zero_point in [-128, -1, 0, 3, 127] {
+                    let shifted = ActivationRange::FULL.clamp(rounding_divide_by_pot(x, places) + zero_point);
+                    let multiplied = ActivationRange::FULL.clamp(multiplied(x, multiplier, zero_point));
+                    assert!(places == 12 || shifted == multiplied, "{x} {places} {zero_point}");
+                    differences += u32::from(shifted != multiplied);
+                }
+            }
+        }
+        assert!(differences > 0, "of twelve places");
+    }
+
+    #[test]
     fn high_mul_equals_its_definition_at_the_edges() {
         for a in EDGES {
             for b in EDGES {

@@ -497,13 +497,14 @@ impl Random {
     /// Channels that a checked model may have, most of which map sums of few products into the range of a byte.
     fn channels<const N: usize>(&mut self) -> [Channel; N] {
         let mut channels = [Channel { bias: 0, multiplier: 0, shift: 0 }; N];
-        // Half of the time those of networks, for which there are faster loops.
+        // Half of the time those of networks, for which there are faster loops, or a few places more.
         let common = self.below(2) == 0;
+        let places = if self.below(4) == 0 { 13 } else { 11 };
         for channel in &mut channels {
             channel.bias = self.next() as i32 >> if self.below(8) == 0 { self.below(4) } else { 8 + self.below(24) };
             channel.multiplier = (self.next() >> 1) as i32;
             channel.shift = match self.below(8) {
-                _ if common => -1 - self.below(11) as i32,
+                _ if common => -1 - self.below(places) as i32,
                 0 => self.below(62) as i32 - 31,
                 _ => -(self.below(16) as i32),
             };

@@ -225,8 +225,8 @@ macro_rules! scatter {
 
 /// Copies a block's weights, and the constants of its channels.
 ///
-/// A shift of 1 to 11 places to the right is the second of two rounding multiplications, by `2^(31 - s) + 1`, where the
-/// zero point is added too. The 1 moves the product away from zero by less than a unit of `2^-s`, the distance of two
+/// A shift of `s`, 1 to 11, places to the right is the second of two rounding multiplications, by `2^(31 - s) + 1`, in which
+/// the zero point is added too. The 1 moves the product away from zero by less than a unit of `2^-s`, the distance of two
 /// products, as long as `x` is below `2^(31 - s)`: it decides ties alone, which thus go away from zero, as they shall. Where
 /// `x` is not below that, the quotient is at least `2^(31 - 2s)`, beyond the range of a byte with any zero point.
 ///

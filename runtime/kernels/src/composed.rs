@@ -118,8 +118,8 @@ pub(crate) fn depthwise(
     }
 }
 
-/// Computes all channels of adjacent pixels as [`depthwise`] does, from their biases on. Returns whether it did: without a
-/// version of its own, an instruction set does not.
+/// Computes all channels of adjacent pixels as [`depthwise`] does, from their biases on. Returns whether it did:
+/// without a version of its own, an instruction set does not.
 #[cfg(not(arm_mve))]
 #[inline]
 pub(crate) fn depthwise_of_biases(

@@ -34,8 +34,8 @@ pub(crate) const ROWS: usize = 1;
 /// [`portable::POOLED`](crate::portable::POOLED): the sums of this many channels fit four registers.
 pub(crate) const POOLED: usize = 16;
 
-/// The operands of the tiles, and their state. The assembly knows the offsets of the fields, and the order of those that
-/// follow each other.
+/// The operands of the tiles, and their state. The assembly knows the offsets of the fields, and the order of those
+/// that follow each other.
 #[repr(C, align(8))]
 struct Tiles {
     tile: Tile,
@@ -131,8 +131,8 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
     };
     if tiles > 0 {
         // SAFETY: `fit` has checked that all inputs, rows and outputs lie within their slices, and there is a tile of
-        // each. A tile reads and writes only whole inputs, rows, channels and outputs. Half of a multiple of 32 elements takes
-        // as many iterations of sixteen as the run has of 32.
+        // each. A tile reads and writes only whole inputs, rows, channels and outputs. Half of a multiple of 32
+        // elements takes as many iterations of sixteen as the run has of 32.
         unsafe {
             if run % 32 == 0 {
                 state.run = run / 2;
@@ -295,8 +295,8 @@ macro_rules! shifted {
 
 use shifted;
 
-/// Computes the outputs of all tiles of three inputs, with all rows. `$first` and `$more` are the products of an iteration, the
-/// first and others.
+/// Computes the outputs of all tiles of three inputs, with all rows. `$first` and `$more` are the products of an
+/// iteration, the first and others.
 macro_rules! multiply_all {
     ($first:expr, $more:expr) => {
     naked_asm!(
@@ -660,8 +660,8 @@ pub(crate) fn depthwise_of_biases(
     computes
 }
 
-/// [`depthwise`] of at least eight channels, from their biases on unless there are as many initial sums. The window is not
-/// empty.
+/// [`depthwise`] of at least eight channels, from their biases on unless there are as many initial sums. The window is
+/// not empty.
 #[inline(never)]
 fn depthwise_from(
     initial: Option<&[i32]>,

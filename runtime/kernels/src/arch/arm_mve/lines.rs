@@ -1,9 +1,9 @@
 //! Lines of depthwise convolutions, sixteen channels at a time.
 //!
-//! The input that adjacent pixels read is copied with its padding channel by channel, and in a channel column by column,
-//! so that the taps of a pixel in one channel are adjacent bytes, and so are its weights. A sum is then one load and one
-//! `VMLADAVA`, of up to sixteen taps; the weights of missing taps are 0. All pixels have the same taps, those at the border
-//! too. Scattering stores write a byte to each of eight channels in one instruction.
+//! The input that adjacent pixels read is copied with its padding channel by channel, and in a channel column by
+//! column, so that the taps of a pixel in one channel are adjacent bytes, and so are its weights. A sum is then one
+//! load and one `VMLADAVA`, of up to sixteen taps; the weights of missing taps are 0. All pixels have the same taps,
+//! those at the border too. Scattering stores write a byte to each of eight channels in one instruction.
 
 use super::shifted;
 use crate::DepthwiseConv2d;
@@ -24,8 +24,8 @@ const TAPS: usize = 16;
 /// The minimum number of pixels: for fewer, copying their taps and weights takes longer than it saves.
 const PIXELS: usize = 4;
 
-/// The distance from the input of a channel to that of the next, and its maximum number of elements: columns times kernel
-/// rows.
+/// The distance from the input of a channel to that of the next, and its maximum number of elements: columns times
+/// kernel rows.
 const COPIED: usize = 24;
 
 /// A block of channels of some pixels. The assembly knows the fields by their names.
@@ -54,8 +54,8 @@ struct Block {
     pixel_steps: [usize; 2],
 }
 
-/// Elements of sixteen channels that are copied: rows, which are adjacent in the copy, of columns. The assembly knows the
-/// order of the fields.
+/// Elements of sixteen channels that are copied: rows, which are adjacent in the copy, of columns. The assembly knows
+/// the order of the fields.
 #[repr(C)]
 struct Copy {
     /// Distances from a column to the next, in the input and in the copy.
@@ -125,8 +125,8 @@ pub(crate) fn depthwise_lines(
         block.copy.input = weights.as_ptr().wrapping_add(channel);
         block.copy.output = offset_of!(Block, weights);
         (block.copy.row_step, block.copy.columns, block.copy.rows) = (width * depth, width, height);
-        // SAFETY: all taps lie within the weights, as checked above, there is room for them, and there are as many channels
-        // as the block has.
+        // SAFETY: all taps lie within the weights, as checked above, there is room for them, and there are as many
+        // channels as the block has.
         unsafe { prepare(&mut block) };
         lines.for_each(rows.clone(), output, |at, xs, line| block.compute(p, (input, channel), most, at, xs, line));
         at += BLOCK;
@@ -165,8 +165,8 @@ impl Block {
             self.copy.columns = columns;
             self.padded = rows < height || columns < all;
             self.count = count;
-            // SAFETY: the rows and columns inside the input are elements of it, which has all of them; there is room for
-            // the columns of `count` pixels, and the line has the outputs of all pixels.
+            // SAFETY: the rows and columns inside the input are elements of it, which has all of them; there is room
+            // for the columns of `count` pixels, and the line has the outputs of all pixels.
             unsafe { convolve(self) };
             first += count;
             self.outputs = self.outputs.wrapping_add(count * depth);
@@ -174,8 +174,8 @@ impl Block {
     }
 }
 
-/// Of `count` places from `from` on, which begin `pad` before those of an input: how many lie before the input, how many in
-/// it, and the first in the input.
+/// Of `count` places from `from` on, which begin `pad` before those of an input: how many lie before the input, how
+/// many in it, and the first in the input.
 #[inline]
 fn inside(from: usize, count: usize, pad: usize, len: usize) -> (usize, usize, usize) {
     let before = pad.saturating_sub(from).min(count);
@@ -225,10 +225,11 @@ macro_rules! scatter {
 
 /// Copies a block's weights, and the constants of its channels.
 ///
-/// A shift of `s`, 1 to 11, places to the right is the second of two rounding multiplications, by `2^(31 - s) + 1`, in which
-/// the zero point is added too. The 1 moves the product away from zero by less than a unit of `2^-s`, the distance of two
-/// products, as long as `x` is below `2^(31 - s)`: it decides ties alone, which thus go away from zero, as they shall. Where
-/// `x` is not below that, the quotient is at least `2^(31 - 2s)`, beyond the range of a byte with any zero point.
+/// A shift of `s`, 1 to 11, places to the right is the second of two rounding multiplications, by `2^(31 - s) + 1`, in
+/// which the zero point is added too. The 1 moves the product away from zero by less than a unit of `2^-s`, the
+/// distance of two products, as long as `x` is below `2^(31 - s)`: it decides ties alone, which thus go away from zero,
+/// as they shall. Where `x` is not below that, the quotient is at least `2^(31 - 2s)`, beyond the range of a byte with
+/// any zero point.
 ///
 /// # Safety
 /// `block` must describe memory that may be read and written.
@@ -321,9 +322,8 @@ macro_rules! sums {
 
 /// Copies the input of some pixels, and computes their outputs.
 ///
-/// # Safety
-/// `block` must describe memory that may be read and written, and at least one pixel; [`prepare`] has written its weights and
-/// constants.
+/// # Safety `block` must describe memory that may be read and written, and at least one pixel; [`prepare`] has written
+/// its weights and constants.
 #[unsafe(naked)]
 unsafe extern "C" fn convolve(block: &mut Block) {
     naked_asm!(

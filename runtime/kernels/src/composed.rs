@@ -164,7 +164,7 @@ pub(crate) fn depthwise_lines(
 
 /// Computes `rows` of a convolution from `[input, weights]`. Returns whether it did: without a version of its own, an
 /// instruction set does not.
-#[cfg(not(x86_64_vectors))]
+#[cfg(not(any(arm_neon, x86_64_vectors)))]
 #[inline]
 pub(crate) fn convolve(_: &crate::Conv2d, _: &Range<usize>, _: [&[i8]; 2], _: &[Channel], _: &mut [i8]) -> bool {
     false

@@ -64,6 +64,12 @@ pub fn conv2d_in<P: LinkedPaths>(
     channels: &[Channel],
     output: &mut [i8],
 ) {
+    // Apart, so that it does not have the buffers of the others on the stack.
+    #[cfg(arm_neon)]
+    if is_pointwise(p) {
+        let [first, count] = [rows.start * p.output[2], rows.len() * p.output[2]];
+        return Layer::new(p, All, input, weights, channels).multiply_pointwise(first, count, output);
+    }
     if !convolve(p, &rows, [input, weights], channels, output) {
         convolve_share::<P, All>(p, All, rows, input, weights, channels, output);
     }
@@ -103,9 +109,9 @@ impl Share for All {
 }
 
 /// Computes a share of the output channels.
-// Where another function computes most layers, its stack is not to contain this one's.
-#[cfg_attr(x86_64_vectors, inline(never))]
-#[cfg_attr(not(x86_64_vectors), inline)]
+// Where another function computes most layers, or lines with their padding take much of the stack, out of line.
+#[cfg_attr(any(arm_neon, x86_64_vectors), inline(never))]
+#[cfg_attr(not(any(arm_neon, x86_64_vectors)), inline)]
 pub(crate) fn convolve_share<P: LinkedPaths, S: Share>(
     p: &Conv2d,
     share: S,
@@ -121,11 +127,7 @@ pub(crate) fn convolve_share<P: LinkedPaths, S: Share>(
     let p = &Conv2d { input: input_shape, output: lines.output, window, ..*p };
     let layer = Layer::new(p, share, input, weights, channels);
     if pointwise {
-        // All rows of all images are one.
-        let at = |input: usize| Taps { taps: 0..1, input };
-        let patch = layer.patch(0, &at(0), &at(rows.start * row_pixels));
-        layer.multiply_in_place(input, &patch, rows.len() * row_pixels, output);
-        return;
+        return layer.multiply_pointwise(rows.start * row_pixels, rows.len() * row_pixels, output);
     }
     let [_, _, out_width, out_channels] = p.output;
     let axes @ [vertical, horizontal] = Axis::pair(p.input, &p.window);
@@ -273,6 +275,14 @@ impl<'a, S: Share> Layer<'a, S> {
             patch.runs = 1;
         }
         patch
+    }
+
+    /// Multiplies `count` pixels of a pointwise layer from `first` on: all rows of all images are one.
+    #[inline(always)]
+    fn multiply_pointwise(&self, first: usize, count: usize, output: &mut [i8]) {
+        let at = |input: usize| Taps { taps: 0..1, input };
+        let patch = self.patch(0, &at(0), &at(first));
+        self.multiply_in_place(self.input, &patch, count, output);
     }
 
     /// Multiplies the windows of `count` adjacent pixels, of which `patch` is the first, without copying them.

@@ -75,6 +75,12 @@ pub fn depthwise_conv2d_in<P: LinkedPaths>(
     Layer::new(&p, weights, channels).compute::<P>(&lines, rows, input, output);
 }
 
+/// A buffer for lines with their padding. Where no layer has one, it takes no room on the stack.
+#[cfg(not(arm_neon))]
+type Padded = PaddedLines;
+#[cfg(arm_neon)]
+type Padded = &'static mut PaddedLines;
+
 /// What all rows of a layer share.
 struct Layer<'a> {
     p: &'a DepthwiseConv2d,
@@ -98,8 +104,16 @@ impl<'a> Layer<'a> {
     }
 
     /// A buffer for lines with their padding, if the layer needs one.
+    #[cfg(arm_neon)]
     #[inline]
-    fn padded_lines(&self) -> Option<PaddedLines> {
+    fn padded_lines(&self) -> Option<Padded> {
+        None
+    }
+
+    /// A buffer for lines with their padding, if the layer needs one.
+    #[cfg(not(arm_neon))]
+    #[inline]
+    fn padded_lines(&self) -> Option<Padded> {
         (PADS_DEPTHWISE && self.room > 0).then(PaddedLines::new)
     }
 
@@ -118,7 +132,7 @@ impl<'a> Layer<'a> {
         &self,
         [image, y]: [usize; 2],
         xs: Range<usize>,
-        padded: &mut Option<PaddedLines>,
+        padded: &mut Option<Padded>,
         input: &[i8],
         line: &mut [i8],
     ) {

@@ -9,7 +9,11 @@
 //! function, a negative number is decremented before it is shifted.
 
 mod add;
+#[cfg(any(target_feature = "dotprod", target_os = "linux", target_os = "android"))]
+mod arranged;
 mod blocks;
+#[cfg(any(target_feature = "dotprod", target_os = "linux", target_os = "android"))]
+mod convolve;
 mod depthwise;
 mod depthwise_lines;
 mod finish;
@@ -22,6 +26,7 @@ mod sdot;
 #[cfg(not(target_feature = "dotprod"))]
 mod smull;
 
+use crate::Conv2d;
 use crate::block::multiply_rows;
 use crate::composed;
 use crate::matrix::{Filters, Inputs, Output};
@@ -34,6 +39,7 @@ use core::arch::aarch64::{
     vld3q_s32, vmaxq_s32, vminq_s32, vmovn_s16, vmovn_s32, vmull_high_s8, vmull_s8, vpadalq_s16, vqaddq_s32,
     vqrdmulhq_s32, vreinterpret_s32_s8, vrshlq_s32, vshlq_s32, vshrq_n_s32, vst1q_s32,
 };
+use core::ops::Range;
 use finish::Finish;
 use tealight_types::ActivationRange;
 
@@ -45,7 +51,7 @@ pub(crate) use gather::{copy_elements, copy_run, fill_elements};
 pub(crate) const SHORTEST_RUN: usize = 1;
 
 /// The number of elements of a buffer into which the lines of windows are copied with their padding.
-pub(crate) const PADDED: usize = 4096;
+pub(crate) const PADDED: usize = 3840;
 
 /// The number of rows that are multiplied together. Their sums take eight of the 32 registers.
 pub(crate) const ROWS: usize = 8;
@@ -55,11 +61,16 @@ pub(crate) const POOLED: usize = 16;
 
 /// The name of the instructions that the core has.
 pub(crate) fn instruction_set() -> &'static str {
+    if has_dot_products() { "NEON with SDOT" } else { "NEON" }
+}
+
+/// Whether the core has `SDOT`.
+#[inline(always)]
+fn has_dot_products() -> bool {
     #[cfg(all(not(target_feature = "dotprod"), any(target_os = "linux", target_os = "android")))]
-    let has_dot_products = sdot::is_available();
+    return sdot::is_available();
     #[cfg(not(all(not(target_feature = "dotprod"), any(target_os = "linux", target_os = "android"))))]
-    let has_dot_products = cfg!(target_feature = "dotprod");
-    if has_dot_products { "NEON with SDOT" } else { "NEON" }
+    return cfg!(target_feature = "dotprod");
 }
 
 /// Calls a function with the products that the core has as its first type.
@@ -98,6 +109,24 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
     }
     // SAFETY: the core has the instructions, and the operands fit.
     unsafe { with_products!(multiply::multiply(filters, inputs, output_step, outputs)) }
+}
+
+/// [`composed::convolve`], for cores with dot products.
+#[inline(always)]
+pub(crate) fn convolve(
+    p: &Conv2d,
+    rows: &Range<usize>,
+    operands: [&[i8]; 2],
+    channels: &[Channel],
+    output: &mut [i8],
+) -> bool {
+    #[cfg(any(target_feature = "dotprod", target_os = "linux", target_os = "android"))]
+    if has_dot_products() {
+        // SAFETY: the core has the instruction.
+        return unsafe { convolve::convolve(p, rows, operands, channels, output) };
+    }
+    let _ = (p, rows, operands, channels, output);
+    false
 }
 
 /// [`Block::multiply`].

@@ -7,6 +7,8 @@ use crate::lines::{run, tail};
 use crate::matrix::{Filters, Inputs, Output};
 use crate::portable::{Steps, Window};
 use crate::quant::{Channel, requantize_accumulator};
+#[cfg(target_pointer_width = "64")]
+use crate::{Conv2d, conv2d};
 use crate::{DepthwiseConv2d, arch, depthwise_conv2d, paired, portable};
 use tealight_types::{ActivationRange, Multiplier, Window2d};
 
@@ -50,6 +52,11 @@ pub fn compare_arch(cases: u32) -> Option<u32> {
                 && same_products::<140, 400, 1600, 800>(&mut random, 20)
                 && same_lines::<71, 3000, 700>(&mut random))
         {
+            return Some(case);
+        }
+        // Where there is the stack for it.
+        #[cfg(target_pointer_width = "64")]
+        if case.is_multiple_of(4) && !same_rows_of_convolution(&mut random) {
             return Some(case);
         }
         let longest = if random.below(4) == 0 { LONGEST } else { 40 };
@@ -366,6 +373,63 @@ fn same_rows_of_depthwise(random: &mut Random) -> bool {
                     sum = sum.wrapping_add(dot_product(x, run(&weights, tap * depth + c, 1)));
                 }
                 store(&mut b, (row * out_width + x) * depth + c, sum, channel, output);
+            }
+        }
+    }
+    a == b
+}
+
+/// Compares some rows of a convolution, computed as a layer, with its definition: lines of few and of many elements, of which
+/// some rows and windows of several rows have room in the buffers of an instruction set, and others do not.
+#[cfg(target_pointer_width = "64")]
+#[inline(never)]
+fn same_rows_of_convolution(random: &mut Random) -> bool {
+    const INPUT: usize = 3072;
+    const OUTPUTS: usize = 2048;
+    let (input, weights): ([i8; INPUT], [i8; 4096]) = (random.bytes(), random.weights());
+    let channels: [Channel; 11] = random.channels();
+    let output = random.output();
+    let [height, width] = [1 + random.below(9), 1 + random.below(12)];
+    let kernel = [1 + random.below(4), 1 + random.below(4)];
+    let filters = 1 + random.below(10);
+    let most = [INPUT.checked_div(height * width), weights.len().checked_div(kernel[0] * kernel[1] * filters)];
+    let depth = 1 + random.below(most.into_iter().flatten().fold(72, usize::min));
+    let [out_height, out_width] = [1 + random.below(10), 1 + random.below(16)];
+    let p = Conv2d {
+        input: [1, height, width, depth],
+        output: [1, out_height, out_width, filters],
+        window: Window2d {
+            kernel,
+            stride: [1 + random.below(2), 1 + random.below(2)],
+            dilation: [1 + random.below(2), if random.below(4) == 0 { 2 } else { 1 }],
+            pad: if random.below(3) == 0 { [0, 0] } else { [random.below(3), random.below(3)] },
+        },
+        groups: 1,
+        input_zero_point: random.below(256) as i32 - 128,
+        output_zero_point: output.zero_point,
+        activation: output.activation,
+    };
+    let first = random.below(out_height);
+    let rows = first..first + 1 + random.below(out_height - first);
+    let (mut a, mut b) = ([7i8; OUTPUTS], [7i8; OUTPUTS]);
+    let all = run(&weights, 0, kernel[0] * kernel[1] * depth * filters);
+    conv2d(&p, rows.clone(), &input, all, &channels, a.get_mut(..OUTPUTS - 8).unwrap_or(&mut []));
+    let [stride, dilation, pad] = [p.window.stride, p.window.dilation, p.window.pad];
+    for (row, y) in rows.enumerate() {
+        for x in 0..out_width {
+            for (filter, channel) in run(&channels, 0, filters).iter().enumerate() {
+                let mut sum = channel.bias;
+                for tap in 0..kernel[0] * kernel[1] {
+                    let (ky, kx) = (tap.checked_div(kernel[1]).unwrap_or(0), tap.checked_rem(kernel[1]).unwrap_or(0));
+                    let at = [y * stride[0] + ky * dilation[0], x * stride[1] + kx * dilation[1]];
+                    let [line, column] = [at[0].wrapping_sub(pad[0]), at[1].wrapping_sub(pad[1])];
+                    let zero_points = [p.input_zero_point as i8; 72];
+                    let inside = line < height && column < width;
+                    let from: &[i8] = if inside { tail(&input, (line * width + column) * depth) } else { &zero_points };
+                    let w = run(all, (filter * kernel[0] * kernel[1] + tap) * depth, depth);
+                    sum = sum.wrapping_add(dot_product(run(from, 0, depth), w));
+                }
+                store(&mut b, (row * out_width + x) * filters + filter, sum, channel, output);
             }
         }
     }

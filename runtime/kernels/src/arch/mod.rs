@@ -48,7 +48,7 @@ pub(crate) use arm_mve::{
 };
 #[cfg(arm_neon)]
 pub(crate) use arm_neon::{
-    PADDED, POOLED, ROWS, SHORTEST_RUN, add_some, copy_run, depthwise, depthwise_lines, dot_rows, multiply,
+    PADDED, POOLED, ROWS, SHORTEST_RUN, add_some, convolve, copy_run, depthwise, depthwise_lines, dot_rows, multiply,
     multiply_taps, requantize,
 };
 #[cfg(arm_v6m)]
@@ -123,7 +123,7 @@ impl Element for half::f16 {}
 #[cfg(not(any(arm_neon, arm_vfp, x86_64_vectors)))]
 impl Element for i8 {}
 
-#[cfg(not(x86_64_vectors))]
+#[cfg(not(any(arm_neon, x86_64_vectors)))]
 pub(crate) use crate::composed::convolve;
 #[cfg(not(any(arm_mve, arm_neon, x86_64_vectors)))]
 pub(crate) use crate::composed::depthwise_lines;

@@ -2,7 +2,8 @@
 //! the requantized byte.
 //!
 //! A filter of up to 32 elements is held in registers together with three others while the inputs pass. Longer ones
-//! pass together with the inputs: a tile of four pixels and four filters, two and eight, or one and sixteen.
+//! pass together with the inputs: a tile of four pixels and four filters, two and eight, or one and sixteen. Many inputs
+//! are multiplied in larger tiles, if the core has instructions for them.
 
 use super::finish::{Factors, Finish, are_usual, late};
 use super::gather::copy_run;
@@ -18,13 +19,6 @@ use core::ops::Range;
 
 /// The maximum number of elements of a filter that is held in registers for any number of inputs.
 const HELD: usize = 32;
-
-/// The numbers of elements of a filter that is held in registers for many inputs, and the minimum number of these.
-const LONG_HELD: core::ops::RangeInclusive<usize> = 41..=64;
-const FEWEST_LONG_HELD: usize = 8;
-
-/// The maximum number of elements of a filter that is held in registers.
-const LONGEST_HELD: usize = *LONG_HELD.end();
 
 /// The minimum number of inputs for which looking for a -128 among the filters is worthwhile.
 const FEWEST_NARROW: usize = 4;
@@ -62,6 +56,9 @@ unsafe fn multiply_by<P: Products>(filters: &Filters<'_>, inputs: &Inputs<'_>, o
     let (rows, outputs) = (filters.channels.len(), outputs.as_mut_ptr());
     // SAFETY: guaranteed by the caller.
     unsafe {
+        if P::multiply_many(filters, inputs, output_step, outputs) {
+            return;
+        }
         if inputs.lines == 1 && inputs.run < 16 && inputs.count == 1 && rows >= 16 {
             return job.flat_short::<P>(outputs);
         }
@@ -71,9 +68,6 @@ unsafe fn multiply_by<P: Products>(filters: &Filters<'_>, inputs: &Inputs<'_>, o
                 9..=16 => job.held::<P, 2, 1>(outputs),
                 _ => job.held::<P, 4, 2>(outputs),
             };
-        }
-        if P::HOLDS_LONG && inputs.lines == 1 && LONG_HELD.contains(&inputs.run) && inputs.count >= FEWEST_LONG_HELD {
-            return job.held::<P, 8, 4>(outputs);
         }
         let mut done = inputs.count & !3;
         if done > 0 {
@@ -333,7 +327,7 @@ impl Job<'_> {
 
 /// The positions of `N` operands that are `step` bytes apart.
 #[inline(always)]
-fn adjacent<const N: usize>(first: *const i8, step: usize) -> [*const i8; N] {
+pub(super) fn adjacent<const N: usize>(first: *const i8, step: usize) -> [*const i8; N] {
     let mut next = first;
     core::array::from_fn(|_| {
         let this = next;
@@ -571,7 +565,7 @@ unsafe fn add_two<P: Products, const N: usize>(sums: &mut [int32x4_t; N], r: usi
 /// # Safety
 /// There must be as many bytes.
 #[inline(always)]
-unsafe fn load_32(from: &mut *const i8) -> [int8x16_t; 2] {
+pub(super) unsafe fn load_32(from: &mut *const i8) -> [int8x16_t; 2] {
     let (low, high);
     // SAFETY: guaranteed by the caller.
     unsafe {
@@ -589,7 +583,7 @@ unsafe fn load_32(from: &mut *const i8) -> [int8x16_t; 2] {
 /// # Safety
 /// There must be as many bytes.
 #[inline(always)]
-unsafe fn load_16(from: &mut *const i8) -> int8x16_t {
+pub(super) unsafe fn load_16(from: &mut *const i8) -> int8x16_t {
     let bytes;
     // SAFETY: guaranteed by the caller.
     unsafe {
@@ -614,7 +608,7 @@ unsafe fn load<const V: usize>(from: *const i8) -> [int8x16_t; V] {
 
 /// The first `len` bytes, of at most `16 * V`, followed by zeros.
 #[inline(always)]
-fn load_short<const V: usize>(from: &[i8], len: usize) -> [int8x16_t; V] {
+pub(super) fn load_short<const V: usize>(from: &[i8], len: usize) -> [int8x16_t; V] {
     if from.len() >= 16 * V {
         // SAFETY: there are as many bytes as are loaded.
         let bytes = unsafe { load::<V>(from.as_ptr()) };
@@ -624,7 +618,7 @@ fn load_short<const V: usize>(from: &[i8], len: usize) -> [int8x16_t; V] {
         // SAFETY: this file is compiled only for targets with NEON.
         return core::array::from_fn(|v| unsafe { vandq_s8(bytes[v], first_bytes(len.saturating_sub(16 * v))) });
     }
-    let mut buffer = [0; LONGEST_HELD];
+    let mut buffer = [0; HELD];
     copy_short(&mut buffer, run(from, 0, len));
     // SAFETY: the buffer has as many bytes as the largest load takes.
     unsafe { load::<V>(buffer.as_ptr()) }
@@ -632,13 +626,13 @@ fn load_short<const V: usize>(from: &[i8], len: usize) -> [int8x16_t; V] {
 
 /// Out of line, to keep the surrounding loops small.
 #[inline(never)]
-fn copy_short(buffer: &mut [i8; LONGEST_HELD], bytes: &[i8]) {
+fn copy_short(buffer: &mut [i8; HELD], bytes: &[i8]) {
     copy(buffer, bytes);
 }
 
 /// A mask of the first `count` bytes.
 #[inline(always)]
-fn first_bytes(count: usize) -> int8x16_t {
+pub(super) fn first_bytes(count: usize) -> int8x16_t {
     static MASKS: [i8; 32] = {
         let mut masks = [0; 32];
         let mut i = 0;

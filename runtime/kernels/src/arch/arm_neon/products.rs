@@ -1,5 +1,6 @@
 //! Products of bytes, as the core has them.
 
+use crate::matrix::{Filters, Inputs};
 use core::arch::aarch64::{int8x16_t, int32x4_t, vdupq_n_s8, vld1q_s8, vld1q_s8_x4, vminq_s8, vminvq_s8, vpaddq_s32};
 use core::arch::asm;
 
@@ -10,8 +11,15 @@ pub(super) trait Products {
     type OfNarrow: Products;
     /// Whether there are.
     const NARROWS: bool;
-    /// Whether four filters of up to 64 elements leave enough registers for [`four`](Self::four).
-    const HOLDS_LONG: bool;
+
+    /// [`multiply`](super::multiply::multiply) for many inputs, if there is a faster way. Returns whether it did.
+    ///
+    /// # Safety
+    /// As of `multiply`.
+    #[inline(always)]
+    unsafe fn multiply_many(_: &Filters<'_>, _: &Inputs<'_>, _output_step: usize, _outputs: *mut i8) -> bool {
+        false
+    }
 
     /// Adds the products of sixteen inputs with as many elements of two filters to four sums each, of which only the
     /// total counts. In program order: the compiler neither moves it nor counts it when it decides whether to unroll a

@@ -3,7 +3,9 @@
 //!
 //! On Linux a program finds out when it runs whether the core has it; elsewhere the build's flags say so.
 
+use super::arranged;
 use super::products::Products;
+use crate::matrix::{Filters, Inputs};
 use core::arch::aarch64::{int8x16_t, int32x4_t, vreinterpretq_s8_s32, vreinterpretq_s32_s8, vzip1q_s32, vzip2q_s32};
 use core::arch::asm;
 
@@ -48,7 +50,12 @@ pub(super) struct Dot;
 impl Products for Dot {
     type OfNarrow = Self;
     const NARROWS: bool = false;
-    const HOLDS_LONG: bool = true;
+
+    #[inline(always)]
+    unsafe fn multiply_many(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: usize, outputs: *mut i8) -> bool {
+        // SAFETY: guaranteed by the caller.
+        unsafe { arranged::multiply(filters, inputs, output_step, outputs) }
+    }
 
     #[inline(always)]
     unsafe fn add_two([a, b]: [int32x4_t; 2], x: int8x16_t, w: [int8x16_t; 2]) -> [int32x4_t; 2] {
@@ -123,7 +130,7 @@ unsafe fn add_by_lane<const LANE: i32>(sums: int32x4_t, x: int8x16_t, w: int8x16
 
 /// Transposes a matrix whose elements are groups of four bytes.
 #[inline(always)]
-fn transpose(rows: [int8x16_t; 4]) -> [int8x16_t; 4] {
+pub(super) fn transpose(rows: [int8x16_t; 4]) -> [int8x16_t; 4] {
     // SAFETY: this file is compiled only for targets with NEON.
     unsafe {
         let [a, b, c, d] = rows.map(|row| vreinterpretq_s32_s8(row));

@@ -19,7 +19,6 @@ pub(super) struct Multiplied<const NARROW: bool>;
 impl<const NARROW: bool> Products for Multiplied<NARROW> {
     type OfNarrow = Multiplied<true>;
     const NARROWS: bool = !NARROW;
-    const HOLDS_LONG: bool = false;
 
     #[inline(always)]
     unsafe fn add_two([mut a, mut b]: [int32x4_t; 2], x: int8x16_t, [v, w]: [int8x16_t; 2]) -> [int32x4_t; 2] {

@@ -6,7 +6,7 @@ use crate::ops::{WITH_WORKSPACE, prepare, run};
 use crate::tensor::{slice_of, slice_of_mut};
 use core::ops::Range;
 use tealight_format::{MAX_INPUTS, Model, OpCode, OpRecord, Operands};
-use tealight_kernels::copy_bytes;
+use tealight_kernels::{ROOM_FOR_ROWS, copy_bytes, with_room_for_rows};
 
 /// What an operator works with: its record, the rows to compute, and where they go.
 pub(crate) struct Call<'s> {
@@ -21,14 +21,10 @@ pub(crate) struct Call<'s> {
     pub(crate) workspace: &'s [u8],
 }
 
-/// The bytes of the stack that rows are computed into in the place of a smaller scratch value. On hosts, where
-/// bringing weights into the order of the registers pays with many rows; a board has no memory for it.
-const ON_STACK: usize = if cfg!(all(target_arch = "x86_64", not(target_os = "none"))) { 8192 } else { 0 };
-
 /// Computes `rows` of `op`. Of an output that shares memory with an input, rows that share none of it are written
-/// directly; the others are computed into the scratch value, as many at a time as it holds, and copied to their place.
-/// On a host they are computed on the stack if it has room for more of them. Any other output is written directly. An
-/// operator with a workspace uses the scratch value for it.
+/// directly; the others are computed into the scratch value, as many at a time as it holds, and copied to their place:
+/// or on the stack, if more have room there.
+/// Any other output is written directly. An operator with a workspace uses the scratch value for it.
 pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: OpRecord<'_>, code: OpCode, rows: Range<u32>) {
     let output = model.record_of_value(op.output().into());
     let row_len = output.byte_len().checked_div(op.rows()).unwrap_or(0) as usize;
@@ -74,19 +70,13 @@ pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: OpRecord
         let (output, reader) = split_output(model, &mut rest, place(&rows));
         run::<O>(code, Call { op, rows, reader, output, state, workspace: &[] });
     }
-    if const { ON_STACK > 0 } && at_once < rows.end.saturating_sub(start) {
-        let more = ON_STACK.checked_div(row_len).unwrap_or(0);
-        if at_once < more {
-            let mut call = |rows: Range<usize>, output: &mut [u8]| {
-                // No byte is written, so that all of them can be read.
-                let nothing = rest.base..rest.base;
-                let (_, reader) = split_output(model, &mut rest, nothing);
-                run::<O>(code, Call { op, rows: rows.clone(), reader, output, state, workspace: &[] });
-                let (target, _) = split_output(model, &mut rest, place(&rows));
-                copy(output, target);
-            };
-            return execute_on_stack(start..rows.end, more, row_len, &mut call);
-        }
+    let room = if const { ROOM_FOR_ROWS != 0 } { ROOM_FOR_ROWS.checked_div(row_len).unwrap_or(0) } else { 0 };
+    let left = rows.end.saturating_sub(start);
+    if room > at_once && left > at_once {
+        // As even as they can be, because a call of few rows is slow.
+        let at_once = left.div_ceil(left.div_ceil(room).max(1));
+        let (output, rows) = (output.offset() as usize, start..rows.end);
+        return execute_on_stack::<O>(model, rest, (op, code), state, rows, [output, row_len, at_once]);
     }
     while start < rows.end {
         let rows = start..start.saturating_add(at_once).min(rows.end);
@@ -101,18 +91,32 @@ pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: OpRecord
     }
 }
 
-/// Calls `f` for at most `at_once` rows at a time, with room for them on the stack.
+/// Computes rows of `op`, whose output begins at `start`, on the stack, `at_once` at a time, and copies them to their place.
 #[inline(never)]
-fn execute_on_stack(rows: Range<usize>, at_once: usize, row_len: usize, f: &mut dyn FnMut(Range<usize>, &mut [u8])) {
-    let mut bytes = [0; ON_STACK];
-    let mut start = rows.start;
-    while start < rows.end {
-        let rows = start..start.saturating_add(at_once).min(rows.end);
-        start = rows.end;
-        if let Some(output) = bytes.get_mut(..rows.len().wrapping_mul(row_len)) {
-            f(rows, output);
+fn execute_on_stack<O: Ops>(
+    model: &Model<'_>,
+    mut rest: WithoutState<'_>,
+    (op, code): (OpRecord<'_>, OpCode),
+    state: &mut [u8],
+    rows: Range<usize>,
+    [start, row_len, at_once]: [usize; 3],
+) {
+    with_room_for_rows(at_once.wrapping_mul(row_len), |bytes| {
+        let mut next = rows.start;
+        while next < rows.end {
+            let rows = next..next.saturating_add(at_once).min(rows.end);
+            next = rows.end;
+            let at = |row: usize| start.wrapping_add(row.wrapping_mul(row_len));
+            let target = at(rows.start)..at(rows.end);
+            let bytes = bytes.get_mut(..target.len()).unwrap_or(&mut []);
+            // Nothing is split off: all of the memory may be read.
+            let nothing = rest.base..rest.base;
+            let (_, reader) = split_output(model, &mut rest, nothing);
+            run::<O>(code, Call { op, rows, reader, output: bytes, state, workspace: &[] });
+            let (target, _) = split_output(model, &mut rest, target);
+            copy_bytes(slice_of_mut(target), slice_of(bytes));
         }
-    }
+    });
 }
 
 /// The number of bytes of an output, at `place`, that lie before all inputs it shares memory with; 0 if there are none.

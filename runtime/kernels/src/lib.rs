@@ -153,7 +153,7 @@ mod window;
 pub use add::{AddSub, add, sub};
 #[cfg(feature = "compare-arch")]
 pub use arch::compare::compare_arch;
-pub use arch::instruction_set;
+pub use arch::{ROOM_FOR_ROWS, instruction_set, with_room_for_rows};
 pub use arg_min_max::{ArgMinMax, arg_min_max};
 pub use batch_matmul::{BatchMatMul, batch_matmul};
 pub use broadcast::Broadcast;

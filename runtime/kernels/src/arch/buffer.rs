@@ -49,6 +49,36 @@ impl<const N: usize> Buffer<N> {
     }
 }
 
+/// The number of bytes of room for the rows of an operator whose output shares memory with its input, besides what is
+/// planned for them: 0 where kernels gain little from more rows at a time, or the stack is short.
+pub const ROOM_FOR_ROWS: usize = if cfg!(x86_64_vectors) {
+    8192
+} else if cfg!(arm_neon) {
+    3072
+} else {
+    0
+};
+
+/// Calls `f` with `len` bytes on the stack, or [`ROOM_FOR_ROWS`] if that is less. All are zero.
+#[cfg(not(any(arm_neon, x86_64_vectors)))]
+#[inline]
+pub fn with_room_for_rows(_: usize, f: impl FnOnce(&mut [u8])) {
+    f(&mut []);
+}
+
+/// Calls `f` with `len` bytes on the stack, or [`ROOM_FOR_ROWS`] if that is less. All are zero.
+#[cfg(any(arm_neon, x86_64_vectors))]
+#[inline(never)]
+pub fn with_room_for_rows(len: usize, f: impl FnOnce(&mut [u8])) {
+    let mut bytes = MaybeUninit::<[u8; ROOM_FOR_ROWS]>::uninit();
+    let (start, len) = (bytes.as_mut_ptr().cast::<u8>(), len.min(ROOM_FOR_ROWS));
+    // SAFETY: so many bytes have room, and all are written before they are read.
+    f(unsafe {
+        fill_elements(start.cast(), 0, len);
+        core::slice::from_raw_parts_mut(start, len)
+    });
+}
+
 #[cfg(arm_neon)]
 use super::arm_neon::{copy_elements, fill_elements};
 

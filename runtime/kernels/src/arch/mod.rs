@@ -37,6 +37,7 @@ mod x86_64;
 #[cfg(any(arm_v6m, arm_v7m))]
 pub(crate) use arm_strips::{depthwise_line, has_depthwise_line};
 pub(crate) use buffer::Buffer;
+pub use buffer::{ROOM_FOR_ROWS, with_room_for_rows};
 pub(crate) use rolled::rolled;
 
 #[cfg(all(arm_dsp, not(arm_mve)))]

@@ -9,15 +9,17 @@ use crate::portable::{Steps, Window};
 
 /// The number of elements of an operand, and of outputs with those after them, which must not change.
 const SIZE: usize = 256;
-const OUTPUTS: usize = 48;
+const OUTPUTS: usize = 96;
 
 /// Compares a case with weights in f32, in f16 and in i8.
 #[inline(never)]
 pub(super) fn same(random: &mut Random) -> bool {
     let mut input = [0.0; SIZE];
     let (mut weights, mut halves, mut bytes) = ([0.0; SIZE], [f16::ZERO; SIZE], [0i8; SIZE]);
+    // In some cases most operands are zeros of either sign, and so are many sums.
+    let zeros = random.below(4) == 0;
     for x in input.iter_mut().chain(&mut weights) {
-        *x = number(random);
+        *x = if zeros && random.below(8) > 0 { zero(random) } else { number(random) };
     }
     for half in &mut halves {
         *half = f16::from_bits(random.next() as u16);
@@ -27,7 +29,8 @@ pub(super) fn same(random: &mut Random) -> bool {
     }
     let mut scaled = [ScaleBias::default(); 16];
     for channel in &mut scaled {
-        *channel = ScaleBias { scale: number(random), bias: number(random) };
+        let bias = if random.below(4) == 0 { zero(random) } else { number(random) };
+        *channel = ScaleBias { scale: number(random), bias };
     }
     let (biases, scaled) = (run(&input, 0, random.below(16)), run(&scaled, 0, random.below(16)));
     let (input, from) = (tail(&input, random.below(8)), random.below(8));
@@ -49,6 +52,20 @@ fn number(random: &mut Random) -> f32 {
     // Sign and fraction, and an exponent from -8 to 7.
     let ordinary = (bits & 0x807F_FFFF) | (119 + random.below(16) as u32) << 23;
     f32::from_bits(if random.below(64) == 0 { bits } else { ordinary })
+}
+
+/// 0 or -0.
+fn zero(random: &mut Random) -> f32 {
+    if random.below(2) == 0 { 0.0 } else { -0.0 }
+}
+
+/// A bound of outputs: a number, a zero, or none.
+fn bound(random: &mut Random, infinite: f32) -> f32 {
+    match random.below(6) {
+        0 | 1 => infinite,
+        2 => zero(random),
+        _ => number(random),
+    }
 }
 
 fn window(random: &mut Random) -> Window {
@@ -111,17 +128,19 @@ fn same_taps<W: Weight>(random: &mut Random, input: &[f32], weights: &[W]) -> bo
 /// Compares pixels of a line, in products and depthwise.
 #[inline(never)]
 fn same_pixels<W: Weight>(random: &mut Random, input: &[f32], weights: &[W], finish: &[W::Finish]) -> bool {
+    // Few pixels that lie far apart, or as many as are computed together.
+    let [count, step] = if random.below(2) == 0 { [4, 16] } else { [10, 5] }.map(|limit| random.below(limit));
     let channels = random.below(14);
     let pixels = Pixels {
         window: window(random),
-        len: random.below(12),
+        len: random.below(22),
         input,
         weights,
         stride: random.below(16),
         finish,
-        activation: [number(random), number(random)],
+        activation: [bound(random, f32::NEG_INFINITY), bound(random, f32::INFINITY)],
         channels,
-        steps: Steps { count: random.below(4), input: random.below(16), output: channels + random.below(2) },
+        steps: Steps { count, input: step, output: channels + random.below(2) },
     };
     let (mut a, mut b) = ([7.0; OUTPUTS], [7.0; OUTPUTS]);
     arch::multiply_pixels(&pixels, &mut a);
@@ -135,8 +154,7 @@ fn same_pixels<W: Weight>(random: &mut Random, input: &[f32], weights: &[W], fin
 /// Compares the last step, with finite and infinite bounds, often in a wrong order or not numbers.
 #[inline(never)]
 fn same_sums(random: &mut Random, bias: &[f32]) -> bool {
-    let mut bound = |infinite| if random.below(3) == 0 { infinite } else { number(random) };
-    let activation = [bound(f32::NEG_INFINITY), bound(f32::INFINITY)];
+    let activation = [bound(random, f32::NEG_INFINITY), bound(random, f32::INFINITY)];
     let (bias, count) = (run(bias, 0, random.below(48)), random.below(48));
     let mut a = [0.0; OUTPUTS];
     for sum in &mut a {

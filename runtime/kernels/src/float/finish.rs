@@ -44,7 +44,10 @@ impl Finish for f32 {
     #[inline]
     fn first_eight(channels: &[Self]) -> [[f32; 8]; 2] {
         let mut biases = [0.0; 8];
-        copy(&mut biases, channels);
+        match channels.first_chunk() {
+            Some(eight) => biases = *eight,
+            None => copy(&mut biases, channels),
+        }
         [[0.0; 8], biases]
     }
 }

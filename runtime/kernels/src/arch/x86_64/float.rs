@@ -12,9 +12,9 @@ use core::arch::x86_64::{
     _mm256_add_epi32, _mm256_add_ps, _mm256_and_ps, _mm256_and_si256, _mm256_blendv_epi8, _mm256_blendv_ps,
     _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cmpgt_epi32, _mm256_cvtepi8_epi32,
     _mm256_cvtepi32_ps, _mm256_cvtph_ps, _mm256_cvttps_epi32, _mm256_div_ps, _mm256_loadu_ps, _mm256_loadu_si256,
-    _mm256_maskload_ps, _mm256_movemask_epi8, _mm256_mul_ps, _mm256_or_ps, _mm256_permute2f128_ps, _mm256_set1_epi32,
-    _mm256_set1_ps, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps,
-    _mm256_xor_ps,
+    _mm256_maskload_ps, _mm256_max_ps, _mm256_min_ps, _mm256_movemask_epi8, _mm256_mul_ps, _mm256_or_ps,
+    _mm256_permute2f128_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_slli_epi32,
+    _mm256_storeu_ps, _mm256_storeu2_m128, _mm256_sub_ps, _mm256_xor_ps,
 };
 use half::f16;
 
@@ -38,6 +38,12 @@ impl Lanes {
 
     #[inline]
     #[target_feature(enable = "avx2,f16c")]
+    pub(in crate::arch) fn multiply(self, w: Self) -> Self {
+        Self(_mm256_mul_ps(self.0, w.0))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
     pub(in crate::arch) fn of(elements: &[f32; 8]) -> Self {
         // SAFETY: there are eight.
         Self(unsafe { _mm256_loadu_ps(elements.as_ptr()) })
@@ -57,6 +63,57 @@ impl Lanes {
         let (min, max, x) = (_mm256_set1_ps(min), _mm256_set1_ps(max), self.0);
         let (below, above) = (_mm256_cmp_ps::<_CMP_LT_OQ>(x, min), _mm256_cmp_ps::<_CMP_GT_OQ>(x, max));
         Self(_mm256_blendv_ps(_mm256_blendv_ps(x, max, above), min, below))
+    }
+
+    /// Whether [`clamp_in_order`](Self::clamp_in_order) clamps to this range as [`clamp`](Self::clamp) does.
+    #[inline]
+    pub(in crate::arch) fn are_in_order([min, max]: [f32; 2], _scaled: bool) -> bool {
+        // Of NaN, and of zeros of either sign, minimum and maximum return their second operand, which is the number
+        // here.
+        min <= max || min.is_nan() || max.is_nan()
+    }
+
+    /// Each lane, clamped to a range that [`are_in_order`](Self::are_in_order).
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    pub(in crate::arch) fn clamp_in_order(self, [min, max]: [f32; 2]) -> Self {
+        Self(_mm256_max_ps(_mm256_set1_ps(min), _mm256_min_ps(_mm256_set1_ps(max), self.0)))
+    }
+
+    /// `x` times the lanes.
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    pub(in crate::arch) fn scaled(self, x: f32) -> Self {
+        Self(_mm256_mul_ps(self.0, _mm256_set1_ps(x)))
+    }
+
+    /// Adds `x` times the lanes of `w`.
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    pub(in crate::arch) fn add_scaled(self, w: Self, x: f32) -> Self {
+        Self(_mm256_add_ps(self.0, _mm256_mul_ps(w.0, _mm256_set1_ps(x))))
+    }
+
+    /// Writes the lanes.
+    ///
+    /// # Safety
+    /// There is room for eight.
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    pub(in crate::arch) unsafe fn store(self, to: *mut f32) {
+        // SAFETY: guaranteed by the caller.
+        unsafe { _mm256_storeu_ps(to, self.0) };
+    }
+
+    /// Writes lanes 0 to 3, and those after them elsewhere.
+    ///
+    /// # Safety
+    /// There is room for four in both places.
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    pub(in crate::arch) unsafe fn store_halves(self, [low, high]: [*mut f32; 2]) {
+        // SAFETY: guaranteed by the caller.
+        unsafe { _mm256_storeu2_m128(high, low, self.0) };
     }
 
     #[inline]
@@ -109,6 +166,27 @@ impl Element for f32 {
             Lanes(_mm256_maskload_ps(from, mask))
         }
     }
+
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    unsafe fn multiply_block(x: &mut [*const f32; 2], w: &mut [*const Self; 4]) -> [Lanes; 8] {
+        // SAFETY: guaranteed by the caller.
+        unsafe { multiply_block(x, w) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    unsafe fn add_blocks(sums: &mut [Lanes; 8], blocks: usize, x: &mut [*const f32; 2], w: &mut [*const Self; 4]) {
+        // SAFETY: guaranteed by the caller.
+        unsafe { add_blocks(sums, blocks, x, w) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    unsafe fn add_rows(sums: &mut [Lanes; 8], blocks: usize, x: *const f32, w: *const Self, stride: usize) {
+        // SAFETY: guaranteed by the caller.
+        unsafe { add_rows(sums, blocks, x, w, stride) }
+    }
 }
 
 impl Element for f16 {
@@ -126,6 +204,27 @@ impl Element for f16 {
         let [low, high] = unsafe { some_halves(from, count) };
         Lanes(_mm256_cvtph_ps(_mm_set_epi64x(high.cast_signed(), low.cast_signed())))
     }
+
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    unsafe fn multiply_block(x: &mut [*const f32; 2], w: &mut [*const Self; 4]) -> [Lanes; 8] {
+        // SAFETY: guaranteed by the caller.
+        unsafe { multiply_block(x, w) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    unsafe fn add_blocks(sums: &mut [Lanes; 8], blocks: usize, x: &mut [*const f32; 2], w: &mut [*const Self; 4]) {
+        // SAFETY: guaranteed by the caller.
+        unsafe { add_blocks(sums, blocks, x, w) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    unsafe fn add_rows(sums: &mut [Lanes; 8], blocks: usize, x: *const f32, w: *const Self, stride: usize) {
+        // SAFETY: guaranteed by the caller.
+        unsafe { add_rows(sums, blocks, x, w, stride) }
+    }
 }
 
 impl Element for i8 {
@@ -142,6 +241,101 @@ impl Element for i8 {
         // SAFETY: guaranteed by the caller.
         let bytes = unsafe { some_bytes(from, count) };
         Lanes(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_cvtsi64_si128(bytes.cast_signed()))))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    unsafe fn multiply_block(x: &mut [*const f32; 2], w: &mut [*const Self; 4]) -> [Lanes; 8] {
+        // SAFETY: guaranteed by the caller.
+        unsafe { multiply_block(x, w) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    unsafe fn add_blocks(sums: &mut [Lanes; 8], blocks: usize, x: &mut [*const f32; 2], w: &mut [*const Self; 4]) {
+        // SAFETY: guaranteed by the caller.
+        unsafe { add_blocks(sums, blocks, x, w) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    unsafe fn add_rows(sums: &mut [Lanes; 8], blocks: usize, x: *const f32, w: *const Self, stride: usize) {
+        // SAFETY: guaranteed by the caller.
+        unsafe { add_rows(sums, blocks, x, w, stride) }
+    }
+}
+
+/// [`Element::multiply_block`]. Without iterators: those over pairs are not inlined here in every build.
+///
+/// # Safety
+/// As for that.
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+unsafe fn multiply_block<W: Element>(x: &mut [*const f32; 2], w: &mut [*const W; 4]) -> [Lanes; 8] {
+    let mut sums = [Lanes::zero(); 8];
+    let [s0, s1, s2, s3, s4, s5, s6, s7] = &mut sums;
+    let ([x0, x1], [w0, w1, w2, w3]) = (x, w);
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        let x = [f32::load(*x0), f32::load(*x1)];
+        for_row(w0, |w| (*s0, *s4) = (x[0].multiply(w), x[1].multiply(w)));
+        for_row(w1, |w| (*s1, *s5) = (x[0].multiply(w), x[1].multiply(w)));
+        for_row(w2, |w| (*s2, *s6) = (x[0].multiply(w), x[1].multiply(w)));
+        for_row(w3, |w| (*s3, *s7) = (x[0].multiply(w), x[1].multiply(w)));
+    }
+    (*x0, *x1) = (x0.wrapping_add(8), x1.wrapping_add(8));
+    sums
+}
+
+/// Loads eight weights, calls `f` with them, and moves the pointer behind them.
+///
+/// # Safety
+/// There are eight; the processor has the instructions of [`Lanes`].
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+unsafe fn for_row<W: Element>(w: &mut *const W, f: impl FnOnce(Lanes)) {
+    // SAFETY: guaranteed by the caller.
+    f(unsafe { W::load(*w) });
+    *w = w.wrapping_add(8);
+}
+
+/// [`Element::add_blocks`].
+///
+/// # Safety
+/// As for that.
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+unsafe fn add_blocks<W: Element>(sums: &mut [Lanes; 8], blocks: usize, x: &mut [*const f32; 2], w: &mut [*const W; 4]) {
+    let [s0, s1, s2, s3, s4, s5, s6, s7] = sums;
+    let ([x0, x1], [w0, w1, w2, w3]) = (x, w);
+    for _ in 0..blocks {
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            let x = [f32::load(*x0), f32::load(*x1)];
+            for_row(w0, |w| (*s0, *s4) = (s0.add_product(x[0], w), s4.add_product(x[1], w)));
+            for_row(w1, |w| (*s1, *s5) = (s1.add_product(x[0], w), s5.add_product(x[1], w)));
+            for_row(w2, |w| (*s2, *s6) = (s2.add_product(x[0], w), s6.add_product(x[1], w)));
+            for_row(w3, |w| (*s3, *s7) = (s3.add_product(x[0], w), s7.add_product(x[1], w)));
+        }
+        (*x0, *x1) = (x0.wrapping_add(8), x1.wrapping_add(8));
+    }
+}
+
+/// [`Element::add_rows`].
+///
+/// # Safety
+/// As for that.
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+unsafe fn add_rows<W: Element>(sums: &mut [Lanes; 8], blocks: usize, x: *const f32, w: *const W, stride: usize) {
+    for i in 0..blocks {
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            let x = f32::load(x.wrapping_add(8 * i));
+            for (r, sum) in sums.iter_mut().enumerate() {
+                *sum = sum.add_product(x, W::load(w.wrapping_add(r * stride + 8 * i)));
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Sliding windows: the taps of a kernel that meet the input, along one axis.
 
+use crate::lines::split_line;
 use core::ops::Range;
 use tealight_types::Window2d;
 
@@ -101,6 +102,18 @@ impl Lines {
         (Self { output: swap(output), exchanged }, swap(input), Window2d { kernel, stride, dilation, pad })
     }
 
+    /// The rows of an output, NHWC.
+    #[inline]
+    pub(crate) fn rows(output: [usize; 4]) -> Self {
+        Self { output, exchanged: false }
+    }
+
+    /// Whether lines are columns of images.
+    #[inline]
+    pub(crate) fn are_columns(&self) -> bool {
+        self.exchanged
+    }
+
     /// Calls `f` for the lines of some rows of the layer's output, with the image and the row of a line, its pixels, and
     /// their elements in `output`, which holds these rows.
     #[inline]
@@ -124,6 +137,28 @@ impl Lines {
             (rows, output) = (rows.start + count..rows.end, later);
         }
     }
+}
+
+/// Calls `inside` for the pixels `xs` of a line, of `channels` elements each in `line`, whose windows are whole, and
+/// `border` for those before and after them. The columns in `whole` have such windows.
+#[inline]
+pub(crate) fn for_each_part<T>(
+    whole: &Range<usize>,
+    xs: Range<usize>,
+    channels: usize,
+    line: &mut [T],
+    border: impl Fn(Range<usize>, &mut [T]),
+    inside: impl Fn(Range<usize>, &mut [T]),
+) {
+    let start = whole.start.max(xs.start).min(xs.end);
+    let end = whole.end.max(start).min(xs.end);
+    if start == end {
+        return border(xs, line);
+    }
+    let Some([left, middle, right]) = split_line(line, &(start - xs.start..end - xs.start), channels) else { return };
+    border(xs.start..start, left);
+    border(end..xs.end, right);
+    inside(start..end, middle);
 }
 
 /// The first element of a pixel of an NHWC tensor.

@@ -25,6 +25,14 @@ fn activation(rng: &mut Rng) -> [f32; 2] {
     if rng.size(0, 1) == 0 { UNBOUNDED } else { [0.0, 1.5] }
 }
 
+/// One time in three, a window of one column, over an input of one column.
+fn columns(rng: &mut Rng, input: &mut [usize; 4], output: &mut [usize; 4], window: &mut Window2d) {
+    if rng.size(0, 2) == 0 {
+        (input[1], output[1]) = (rng.size(1, 14), rng.size(1, 14));
+        (input[2], output[2], window.kernel[1], window.pad[1]) = (1, 1, 1, 0);
+    }
+}
+
 fn clamp(x: f64, [min, max]: [f32; 2]) -> f64 {
     x.max(min.into()).min(max.into())
 }
@@ -33,9 +41,9 @@ fn clamp(x: f64, [min, max]: [f32; 2]) -> f64 {
 fn a_convolution_is_the_sum_over_its_window() {
     for_seeds(150, |rng| {
         let groups = rng.size(1, 3);
-        let (group_inputs, group_outputs) = (rng.size(1, 9), rng.size(1, 4));
+        let (group_inputs, group_outputs) = (rng.size(1, 9), rng.size(1, 10));
         let [height, width] = pair(rng, 1, 7);
-        let p = Conv2d {
+        let mut p = Conv2d {
             input: [rng.size(1, 2), height, width, groups * group_inputs],
             output: [0, rng.size(1, 6), rng.size(1, 6), groups * group_outputs],
             window: Window2d {
@@ -47,7 +55,8 @@ fn a_convolution_is_the_sum_over_its_window() {
             groups,
             activation: activation(rng),
         };
-        let p = Conv2d { output: [p.input[0], p.output[1], p.output[2], p.output[3]], ..p };
+        p.output[0] = p.input[0];
+        columns(rng, &mut p.input, &mut p.output, &mut p.window);
         let filter = [p.output[3], p.window.kernel[0], p.window.kernel[1], group_inputs];
         let input = floats(rng, p.input.iter().product());
         let weights = floats(rng, filter.iter().product());
@@ -58,7 +67,11 @@ fn a_convolution_is_the_sum_over_its_window() {
         let output = by_rows_and_storage(
             rng,
             [images * out_height, out_width * out_channels],
-            |rows, output| conv2d(&p, rows, &input, &weights[..], &bias, output),
+            |rows, output| {
+                // What was there must not matter.
+                output.fill(f32::NAN);
+                conv2d(&p, rows, &input, &weights[..], &bias, output);
+            },
             |rows, output| conv2d(&p, rows, &input, &of_halves[..], &bias, output),
         );
         let expected = |weights: &[f64], bias: &[f32]| -> Vec<f64> {
@@ -99,10 +112,10 @@ fn a_convolution_is_the_sum_over_its_window() {
 #[test]
 fn a_depthwise_convolution_is_the_sum_over_its_window() {
     for_seeds(150, |rng| {
-        let (in_channels, multiplier) = (rng.size(1, 9), rng.size(1, 3));
+        let (in_channels, multiplier) = (rng.size(1, 12), rng.size(1, 3));
         let [height, width] = pair(rng, 1, 7);
         let images = rng.size(1, 2);
-        let p = DepthwiseConv2d {
+        let mut p = DepthwiseConv2d {
             input: [images, height, width, in_channels],
             output: [images, rng.size(1, 6), rng.size(1, 6), in_channels * multiplier],
             window: Window2d {
@@ -113,6 +126,7 @@ fn a_depthwise_convolution_is_the_sum_over_its_window() {
             },
             activation: activation(rng),
         };
+        columns(rng, &mut p.input, &mut p.output, &mut p.window);
         let filter = [1, p.window.kernel[0], p.window.kernel[1], p.output[3]];
         let input = floats(rng, p.input.iter().product());
         let weights = floats(rng, filter.iter().product());
@@ -121,7 +135,11 @@ fn a_depthwise_convolution_is_the_sum_over_its_window() {
         let output = by_rows_and_storage(
             rng,
             [images * p.output[1], p.output[2] * p.output[3]],
-            |rows, output| depthwise_conv2d(&p, rows, &input, &weights[..], &bias, output),
+            |rows, output| {
+                // What was there must not matter.
+                output.fill(f32::NAN);
+                depthwise_conv2d(&p, rows, &input, &weights[..], &bias, output);
+            },
             |rows, output| depthwise_conv2d(&p, rows, &input, &of_halves[..], &bias, output),
         );
         let expected = |weights: &[f64], bias: &[f32]| -> Vec<f64> {

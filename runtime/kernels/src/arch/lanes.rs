@@ -638,7 +638,7 @@ unsafe fn rows_from<W: Weight>(
     columns: Range<usize>,
     outputs: &mut [f32],
 ) {
-    let steps = Steps { count: columns.len(), ..pixels.steps };
+    let steps = Steps { count: columns.end.saturating_sub(columns.start), ..pixels.steps };
     let input = tail(pixels.input, columns.start.wrapping_mul(steps.input));
     let pixels = Pixels { input, steps, ..*pixels };
     let outputs = outputs.get_mut(columns.start.wrapping_mul(steps.output)..).unwrap_or(&mut []);
@@ -815,7 +815,7 @@ unsafe fn channels_from<W: Weight>(
     columns: Range<usize>,
     outputs: &mut [f32],
 ) {
-    let steps = Steps { count: columns.len(), ..pixels.steps };
+    let steps = Steps { count: columns.end.saturating_sub(columns.start), ..pixels.steps };
     let input = tail(pixels.input, columns.start.wrapping_mul(steps.input));
     let pixels = &Pixels { input, steps, ..*pixels };
     let outputs = outputs.get_mut(columns.start.wrapping_mul(steps.output)..).unwrap_or(&mut []);

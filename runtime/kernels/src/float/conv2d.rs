@@ -9,9 +9,9 @@ use core::ops::Range;
 use super::finish::Finish;
 use super::products::Pixels;
 use super::weights::Weights;
-use crate::lines::{for_each_line, split_line, tail};
+use crate::lines::{for_each_line, tail};
 use crate::portable::{Steps, Window};
-use crate::window::{Axis, Taps, div_rem, pixel_start};
+use crate::window::{Axis, Lines, Taps, for_each_part, pixel_start};
 use tealight_types::Window2d;
 
 /// Parameters of [`conv2d`].
@@ -41,8 +41,18 @@ pub fn conv2d<S: Weights>(
     channels: &[S::Finish],
     output: &mut [f32],
 ) {
+    let (lines, exchanged);
+    let p = if const { S::WHOLE_LINES } {
+        let (input, window);
+        (lines, input, window) = Lines::new(p.input, p.output, &p.window);
+        exchanged = Conv2d { input, output: lines.output, window, ..*p };
+        &exchanged
+    } else {
+        lines = Lines::rows(p.output);
+        p
+    };
     let [_, _, in_width, in_channels] = p.input;
-    let [_, out_height, out_width, out_channels] = p.output;
+    let [_, _, out_width, out_channels] = p.output;
     let ([kernel_height, kernel_width], groups) = (p.window.kernel, p.groups.max(1));
     let [vertical, horizontal] = Axis::pair(p.input, &p.window);
     let (group_inputs, group_outputs) = (in_channels / groups, out_channels / groups);
@@ -51,60 +61,62 @@ pub fn conv2d<S: Weights>(
     let line_step = p.window.dilation[0].wrapping_mul(in_width).wrapping_mul(in_channels);
     let tap_step = p.window.dilation[1].wrapping_mul(in_channels);
     let tap_of = |y: &Taps, x: &Taps| (y.taps.start * kernel_width + x.taps.start) * group_inputs;
+    // Each of a column's taps is a kernel row, and starts at lane 0.
+    let rows_join = !lines.are_columns() || group_inputs.is_multiple_of(8);
     // The taps of a kernel row are one run if they are contiguous in the input too.
     let window_of = |y: &Taps, x: &Taps| {
-        let is_run = group_inputs == in_channels && (p.window.dilation[1] <= 1 || x.len() == 1);
-        let (runs, len) = if is_run { (1, x.len() * group_inputs) } else { (x.len(), group_inputs) };
+        let joined = rows_join && group_inputs == in_channels && p.window.dilation[1] <= 1;
+        let taps = x.taps.end.saturating_sub(x.taps.start);
+        let (runs, len) = if joined && taps > 1 { (1, taps * group_inputs) } else { (taps, group_inputs) };
         let line = [line_step, kernel_width.wrapping_mul(group_inputs)];
         (Window { lines: y.len(), runs, line, run: [tap_step, len] }, len)
     };
     let weights_of = |filter: usize, tap| weights.tail((filter * filter_len).wrapping_add(tap));
-    let whole = if S::WHOLE_LINES { horizontal.whole_windows(out_width) } else { 0..0 };
+    let whole = if const { S::WHOLE_LINES } { horizontal.whole_windows(out_width) } else { 0..0 };
 
-    for_each_line(rows, out_width * out_channels, output, |row, line| {
-        let (image, y) = div_rem(row, out_height);
+    lines.for_each(rows, output, |[image, y], xs, line| {
         let y = vertical.clip(y);
         let start = |x: &Taps| pixel_start(p.input, [image, y.input, x.input]);
+        // If no tap is in the input, the start is meaningless, and this sum may wrap too.
+        let input_of = |first: usize, group: usize| tail(input, first.wrapping_add(group * group_inputs));
+        // Adjacent pixels whose windows have the same taps.
+        let together = |columns: Range<usize>, pixels: &mut [f32]| {
+            let x = horizontal.clip(columns.start);
+            let (first, tap, (window, len)) = (start(&x), tap_of(&y, &x), window_of(&y, &x));
+            for group in 0..groups {
+                let filter = group * group_outputs;
+                let of_group = Pixels {
+                    window,
+                    len,
+                    input: input_of(first, group),
+                    weights: weights_of(filter, tap),
+                    stride: filter_len,
+                    finish: tail(channels, filter),
+                    activation: p.activation,
+                    channels: group_outputs,
+                    steps: Steps {
+                        count: columns.end.saturating_sub(columns.start),
+                        input: p.window.stride[1].wrapping_mul(in_channels),
+                        output: out_channels,
+                    },
+                };
+                S::multiply_pixels(&of_group, pixels.get_mut(filter..).unwrap_or(&mut []));
+            }
+        };
         let apart = |columns: Range<usize>, pixels: &mut [f32]| {
             for_each_line(columns, out_channels, pixels, |x, pixel| {
+                if const { S::WHOLE_LINES } {
+                    return together(x..x + 1, pixel);
+                }
                 let x = horizontal.clip(x);
                 let (first, tap, (window, len)) = (start(&x), tap_of(&y, &x), window_of(&y, &x));
                 for_each_line(0..groups, group_outputs, pixel, |group, outputs| {
-                    // If no tap is in the input, the start is meaningless, and this sum may wrap too.
-                    let input = tail(input, first.wrapping_add(group * group_inputs));
                     let filter = group * group_outputs;
-                    weights_of(filter, tap).multiply(&window, len, input, filter_len, outputs);
+                    weights_of(filter, tap).multiply(&window, len, input_of(first, group), filter_len, outputs);
                     S::Finish::finish(outputs, tail(channels, filter), p.activation);
                 });
             });
         };
-        if whole.is_empty() {
-            return apart(0..out_width, line);
-        }
-        // Only at both ends windows reach beyond the input.
-        let Some([left, middle, right]) = split_line(line, &whole, out_channels) else { return };
-        apart(0..whole.start, left);
-        apart(whole.end..out_width, right);
-        let x = horizontal.clip(whole.start);
-        let (first, tap, (window, len)) = (start(&x), tap_of(&y, &x), window_of(&y, &x));
-        for group in 0..groups {
-            let filter = group * group_outputs;
-            let pixels = Pixels {
-                window,
-                len,
-                input: tail(input, first.wrapping_add(group * group_inputs)),
-                weights: weights_of(filter, tap),
-                stride: filter_len,
-                finish: tail(channels, filter),
-                activation: p.activation,
-                channels: group_outputs,
-                steps: Steps {
-                    count: whole.len(),
-                    input: p.window.stride[1].wrapping_mul(in_channels),
-                    output: out_channels,
-                },
-            };
-            S::multiply_pixels(&pixels, middle.get_mut(filter..).unwrap_or(&mut []));
-        }
+        for_each_part(&whole, xs, out_channels, line, apart, together);
     });
 }

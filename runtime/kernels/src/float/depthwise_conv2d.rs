@@ -9,9 +9,9 @@ use super::at;
 use super::finish::Finish;
 use super::products::Pixels;
 use super::weights::Weights;
-use crate::lines::{for_each_line, split_line, tail};
+use crate::lines::{for_each_line, tail};
 use crate::portable::{Steps, Window};
-use crate::window::{Axis, Taps, div_rem, pixel_start};
+use crate::window::{Axis, Lines, Taps, for_each_part, pixel_start};
 use tealight_types::Window2d;
 
 /// Parameters of [`depthwise_conv2d`].
@@ -39,8 +39,18 @@ pub fn depthwise_conv2d<S: Weights>(
     channels: &[S::Finish],
     output: &mut [f32],
 ) {
+    let (lines, exchanged);
+    let p = if const { S::WHOLE_LINES } {
+        let (input, window);
+        (lines, input, window) = Lines::new(p.input, p.output, &p.window);
+        exchanged = DepthwiseConv2d { input, output: lines.output, window, ..*p };
+        &exchanged
+    } else {
+        lines = Lines::rows(p.output);
+        p
+    };
     let [_, _, in_width, in_channels] = p.input;
-    let [_, out_height, out_width, out_channels] = p.output;
+    let [_, _, out_width, out_channels] = p.output;
     let multiplier = out_channels / in_channels.max(1);
     let kernel_width = p.window.kernel[1];
     // With a single tap the dilation has no effect; it may be huge, and these products may wrap.
@@ -50,14 +60,36 @@ pub fn depthwise_conv2d<S: Weights>(
     let [vertical, horizontal] = Axis::pair(p.input, &p.window);
     let window_of = |y: &Taps, x: &Taps| Window { lines: y.len(), runs: x.len(), line: line_step, run: run_step };
     let weights_of = |y: &Taps, x: &Taps| weights.tail((y.taps.start * kernel_width + x.taps.start) * out_channels);
-    let whole = if S::WHOLE_LINES && multiplier == 1 { horizontal.whole_windows(out_width) } else { 0..0 };
+    let whole = if const { S::WHOLE_LINES } { horizontal.whole_windows(out_width) } else { 0..0 };
 
-    for_each_line(rows, out_width * out_channels, output, |row, line| {
-        let (image, y) = div_rem(row, out_height);
+    lines.for_each(rows, output, |[image, y], xs, line| {
         let y = vertical.clip(y);
         let input_of = |x: &Taps| tail(input, pixel_start(p.input, [image, y.input, x.input]));
+        // Adjacent pixels whose windows have the same taps.
+        let together = |columns: Range<usize>, outputs: &mut [f32]| {
+            let x = horizontal.clip(columns.start);
+            let pixels = Pixels {
+                window: window_of(&y, &x),
+                len: out_channels,
+                input: input_of(&x),
+                weights: weights_of(&y, &x),
+                stride: 0,
+                finish: channels,
+                activation: p.activation,
+                channels: out_channels,
+                steps: Steps {
+                    count: columns.end.saturating_sub(columns.start),
+                    input: p.window.stride[1].wrapping_mul(in_channels),
+                    output: out_channels,
+                },
+            };
+            S::depthwise_pixels(&pixels, outputs);
+        };
         let apart = |columns: Range<usize>, pixels: &mut [f32]| {
             for_each_line(columns, out_channels, pixels, |x, pixel| {
+                if const { S::WHOLE_LINES } && multiplier == 1 {
+                    return together(x..x + 1, pixel);
+                }
                 let x = horizontal.clip(x);
                 let (window, input, weights) = (window_of(&y, &x), input_of(&x), weights_of(&y, &x));
                 if multiplier == 1 {
@@ -68,30 +100,8 @@ pub fn depthwise_conv2d<S: Weights>(
                 S::Finish::finish(pixel, channels, p.activation);
             });
         };
-        if whole.is_empty() {
-            return apart(0..out_width, line);
-        }
-        // Only at both ends windows reach beyond the input.
-        let Some([left, middle, right]) = split_line(line, &whole, out_channels) else { return };
-        apart(0..whole.start, left);
-        apart(whole.end..out_width, right);
-        let x = horizontal.clip(whole.start);
-        let pixels = Pixels {
-            window: window_of(&y, &x),
-            len: out_channels,
-            input: input_of(&x),
-            weights: weights_of(&y, &x),
-            stride: 0,
-            finish: channels,
-            activation: p.activation,
-            channels: out_channels,
-            steps: Steps {
-                count: whole.len(),
-                input: p.window.stride[1].wrapping_mul(in_channels),
-                output: out_channels,
-            },
-        };
-        S::depthwise_pixels(&pixels, middle);
+        let whole = if multiplier == 1 { &whole } else { &(0..0) };
+        for_each_part(whole, xs, out_channels, line, apart, together);
     });
 }
 

@@ -5,9 +5,10 @@
 use core::ops::Range;
 
 use super::finish::Finish;
+use super::products::Pixels;
 use super::weights::Weights;
 use crate::lines::{run, tail};
-use crate::portable::Window;
+use crate::portable::{Steps, Window};
 use crate::window::div_rem;
 
 /// Parameters of [`fully_connected`].
@@ -35,15 +36,33 @@ pub fn fully_connected<S: Weights>(
     output: &mut [f32],
 ) {
     let (mut row, mut rest) = (rows.start, output);
-    // The neurons of a batch at once.
+    // The neurons of a batch at once, or whole batches.
     while !rest.is_empty() {
         let (batch, neuron) = div_rem(row, p.out_features);
         let count = p.out_features.saturating_sub(neuron).clamp(1, rest.len());
-        let Some((outputs, later)) = rest.split_at_mut_checked(count) else { return };
-        let input = run(input, batch.wrapping_mul(p.in_features), p.in_features);
+        let batches =
+            if const { S::WHOLE_LINES } && neuron == 0 { rest.len().checked_div(count).unwrap_or(1) } else { 1 };
+        let Some((outputs, later)) = rest.split_at_mut_checked(count.wrapping_mul(batches)) else { return };
         let weights = weights.tail(neuron.wrapping_mul(p.in_features));
-        weights.multiply(&Window::ONE, input.len(), input, p.in_features, outputs);
-        S::Finish::finish(outputs, tail(channels, neuron), p.activation);
-        (row, rest) = (row.wrapping_add(count), later);
+        let first = batch.wrapping_mul(p.in_features);
+        if const { S::WHOLE_LINES } {
+            let pixels = Pixels {
+                window: Window::ONE,
+                len: p.in_features,
+                input: tail(input, first),
+                weights,
+                stride: p.in_features,
+                finish: tail(channels, neuron),
+                activation: p.activation,
+                channels: count,
+                steps: Steps { count: batches, input: p.in_features, output: count },
+            };
+            S::multiply_pixels(&pixels, outputs);
+        } else {
+            let input = run(input, first, p.in_features);
+            weights.multiply(&Window::ONE, input.len(), input, p.in_features, outputs);
+            S::Finish::finish(outputs, tail(channels, neuron), p.activation);
+        }
+        (row, rest) = (row.wrapping_add(count.wrapping_mul(batches)), later);
     }
 }

@@ -83,7 +83,7 @@ pub struct Cli {
 #[cfg(feature = "commands")]
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    Compile(compile::Args),
+    Compile(Box<compile::Args>),
     Run(run::Args),
     Inspect(inspect::Args),
     Plan(plan::Args),

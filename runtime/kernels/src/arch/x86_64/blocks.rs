@@ -652,7 +652,8 @@ mod tests {
             let (weights, activations) = (blocks::<B>(&weights), blocks::<B::Activation>(&activations));
             let mut expected = vec![0.0; rows * batches];
             one_after_another(weights, activations, row_blocks, rows, &mut expected, multiply_rows);
-            let sets: [(&[Vectors], unsafe fn(&Product<B>)); 3] = [
+            type Set<'a, B> = (&'a [Vectors], unsafe fn(&Product<B>));
+            let sets: [Set<'_, B>; 3] = [
                 (&[Vectors::Avx512Vnni], Product::avx512_vnni),
                 (&[Vectors::AvxVnni], Product::avx_vnni),
                 (&[Vectors::Avx2, Vectors::AvxVnni, Vectors::Avx512Vnni], Product::avx2),

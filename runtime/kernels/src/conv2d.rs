@@ -254,7 +254,9 @@ impl<'a, S: Share> Layer<'a, S> {
     }
 
     /// The window, clipped to `y` and `x`, of a pixel in the first group.
-    #[inline(never)]
+    // Many call it, and the flash of these cores is short.
+    #[cfg_attr(any(arm_v6m, arm_v7m, all(arm_dsp, not(arm_mve))), inline(never))]
+    #[cfg_attr(not(any(arm_v6m, arm_v7m, all(arm_dsp, not(arm_mve)))), inline)]
     fn patch(&self, image: usize, y: &Taps, x: &Taps) -> Patch {
         let [_, _, in_width, in_channels] = self.p.input;
         let [_, kernel_width] = self.p.window.kernel;

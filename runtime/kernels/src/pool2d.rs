@@ -10,7 +10,7 @@
 
 use core::ops::Range;
 
-use crate::arch::{POOLED, rolled};
+use crate::arch::POOLED;
 use crate::lines::{for_each_line, tail};
 use crate::window::{Axis, Taps, div_rem, pixel_start};
 use tealight_types::{ActivationRange, Window2d};
@@ -117,45 +117,30 @@ fn pool<R: Reduction>(p: &Pool2d, rows: Range<usize>, input: &[i8], output: &mut
 }
 
 /// Computes `N` channels of one pixel; `input` starts at the first of them under the window's first tap.
-#[inline]
+// Cores with few registers have none for the callers' values beside the sums.
+#[cfg_attr(target_arch = "arm", inline(never))]
+#[cfg_attr(not(target_arch = "arm"), inline)]
 fn reduce<R: Reduction, const N: usize>(p: &Pool2d, [y, x]: [&Taps; 2], input: &[i8], outputs: &mut [i8; N]) {
     let [_, _, width, depth] = p.input;
     let mut accumulators = [R::START; N];
-    let mut line = input;
+    let mut line = 0usize;
     for _ in y.taps.clone() {
-        let mut pixel = line;
+        let mut at = line;
         for _ in x.taps.clone() {
-            let Some(inputs) = pixel.first_chunk::<N>() else {
+            let Some(inputs) = input.get(at..).and_then(<[_]>::first_chunk::<N>) else {
                 break;
             };
             for (accumulator, &x) in accumulators.iter_mut().zip(inputs) {
                 *accumulator = R::add(*accumulator, x);
             }
-            pixel = tail(pixel, depth);
+            at = at.wrapping_add(depth);
         }
-        line = tail(line, width * depth);
+        line = line.wrapping_add(width.wrapping_mul(depth));
     }
     let taps = y.len() * x.len();
-    if const { N > 4 } {
-        finish::<R>(&accumulators, taps, p.activation, outputs);
-    } else {
-        finish_few::<R>(&accumulators, taps, p.activation, outputs);
-    }
-}
-
-/// The results of the reductions over `taps` taps.
-#[inline]
-fn finish<R: Reduction>(accumulators: &[i32], taps: usize, activation: ActivationRange, outputs: &mut [i8]) {
-    for (output, &accumulator) in outputs.iter_mut().zip(accumulators) {
-        rolled();
+    for (output, accumulator) in outputs.iter_mut().zip(accumulators) {
         if let Some(value) = R::finish(accumulator, taps) {
-            *output = activation.clamp(value);
+            *output = p.activation.clamp(value);
         }
     }
-}
-
-/// [`finish`] for few outputs, out of line: unrolled for each number of them, it would be half of the operator's code.
-#[inline(never)]
-fn finish_few<R: Reduction>(accumulators: &[i32], taps: usize, activation: ActivationRange, outputs: &mut [i8]) {
-    finish::<R>(accumulators, taps, activation, outputs);
 }

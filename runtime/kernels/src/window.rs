@@ -38,7 +38,9 @@ impl Axis {
     /// The window of output coordinate `output`, clipped to the input.
     ///
     /// Tap `k` lies at `output * stride + k * dilation - pad`.
-    #[inline(never)]
+    // Many call it, and the flash of these cores is short.
+    #[cfg_attr(any(arm_v6m, arm_v7m, all(arm_dsp, not(arm_mve))), inline(never))]
+    #[cfg_attr(not(any(arm_v6m, arm_v7m, all(arm_dsp, not(arm_mve)))), inline)]
     pub(crate) fn clip(self, output: usize) -> Taps {
         let dilation = self.dilation.max(1);
         let origin = output.wrapping_mul(self.stride);

@@ -356,7 +356,7 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
     match (inputs.count, filters.len) {
         (1, _) => layer.multiply_within::<72>(output),
         (_, ..=64) => layer.multiply_within::<160>(output),
-        _ => layer.multiply_within::<250>(output),
+        _ => layer.multiply_within::<246>(output),
     }
     clamp(filters, inputs.count, output_step, outputs);
 }

@@ -1,11 +1,12 @@
 //! Computes some rows of one operator.
 
-use crate::linked::{Linked, Ops};
+use crate::linked::Ops;
 use crate::memory::{Reader, WithoutState, range_of, split_output};
 use crate::ops::{WITH_WORKSPACE, prepare, run};
 use crate::tensor::{slice_of, slice_of_mut};
 use core::ops::Range;
-use tealight_format::{MAX_INPUTS, Model, OpCode, OpRecord, Operands};
+use tealight_format::ops::FullyConnectedBlock;
+use tealight_format::{Model, OpCode, OpRecord};
 use tealight_kernels::{ROOM_FOR_ROWS, copy_bytes, with_room_for_rows};
 
 /// What an operator works with: its record, the rows to compute, and where they go.
@@ -42,7 +43,7 @@ pub(crate) fn execute<O: Ops>(model: &Model<'_>, memory: &mut [u8], op: OpRecord
     };
     let scratch = model.record_of_value(scratch.into());
     if const { O::SET.has(WITH_WORKSPACE) }
-        && let Some(period) = workspace_rows::<O>(model, op, code)
+        && let Some(period) = workspace_rows(model, op, code)
     {
         let mut start = rows.start;
         while start < rows.end {
@@ -134,18 +135,16 @@ fn bytes_before_inputs(model: &Model<'_>, op: OpRecord<'_>, place: Range<usize>)
 }
 
 /// The number of rows that use one workspace, for an operator that has a workspace.
-pub(crate) fn workspace_rows<O: Ops>(model: &Model<'_>, op: OpRecord<'_>, code: OpCode) -> Option<usize> {
-    // So that only this operator is read.
+pub(crate) fn workspace_rows(model: &Model<'_>, op: OpRecord<'_>, code: OpCode) -> Option<usize> {
     if code != WITH_WORKSPACE {
         return None;
     }
-    let operator = op.operator_in::<Linked<O>>(WITH_WORKSPACE)?;
-    let mut operands =
-        Operands { inputs: [None; MAX_INPUTS], count: op.count(), output: model.value(op.output().into()) };
-    for (k, input) in operands.inputs.iter_mut().enumerate() {
-        *input = op.input(k).map(|index| model.value(index.into()));
-    }
-    Some((operator.workspace(&operands)?.rows as usize).max(1))
+    let rows = if FullyConnectedBlock::is_together(op) {
+        op.rows()
+    } else {
+        model.record_of_value(op.input(1)?.into()).dim(0)
+    };
+    Some((rows as usize).max(1))
 }
 
 /// The state that the operator writes, and the rest of the memory. State lies before all activations.

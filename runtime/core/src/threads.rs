@@ -70,7 +70,7 @@ impl Team {
     /// [`OpenError`] if there is not enough memory, or the system starts no more threads.
     pub(crate) fn start(threads: Threads, models: &[Option<Model<'_>>]) -> Result<Self, OpenError> {
         let overlapping = |model: &Model<'_>, op: &OpRecord<'_>| {
-            op.scratch().is_some() && op.code().is_some_and(|code| workspace_rows::<AllOps>(model, *op, code).is_none())
+            op.scratch().is_some() && op.code().is_some_and(|code| workspace_rows(model, *op, code).is_none())
         };
         let longest = |model: &Model<'_>| {
             let ops = (0..model.op_count()).map(|index| model.record_of_op(index)).filter(|op| overlapping(model, op));
@@ -179,7 +179,7 @@ impl<E> Sharing<'_, E> {
         let model = part.model;
         let pieces = self.threads.count.saturating_mul(PIECES);
         let compute = |call: Call<'_>| divide(call, pieces, &|piece| run::<AllOps>(code, piece));
-        if let Some(period) = workspace_rows::<AllOps>(model, op, code) {
+        if let Some(period) = workspace_rows(model, op, code) {
             with_workspace(op, code, part, period, compute);
             return true;
         }

@@ -11,6 +11,8 @@ use object::{Object, ObjectSection, SectionFlags, SectionKind};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tealight_board_spec::SlotOperators;
+use tealight_format::Model;
+use tealight_format::ops::BlockType;
 use xshell::{Cmd, cmd};
 
 /// What to build.
@@ -71,6 +73,7 @@ pub fn build(context: &Context, recipe: Recipe<'_>) -> Result<Vec<u8>> {
     let model = std::path::absolute(recipe.model)?;
     let id = &board.id;
     let mut command = cargo(context, board, &["build", "--profile", "firmware"], recipe.features, recipe.log)
+        .args(["--config", &format!("profile.firmware.opt-level={}", optimization(&recipe, &files::read(&model)?))])
         .arg("--message-format=json-render-diagnostics")
         .env("TEALIGHT_MODEL", &model)
         .env_remove("TEALIGHT_INPUT");
@@ -114,6 +117,9 @@ fn memories(board: &Board, features: &[&str]) -> Board {
 /// the slot's contents.
 pub const MODEL_SLOT: &str = "model-slot";
 
+/// The features of `tealight-board` for firmware that takes any model.
+const TAKE_ANY_MODEL: &[&str] = &[MODEL_SLOT, "loadable", "measure-parse", "measure-polls"];
+
 /// The feature of `tealight-board` for firmware that compares its kernels with the portable and the recorded ones.
 pub const COMPARE: &str = "compare-arch";
 
@@ -135,9 +141,8 @@ pub fn cargo<'a>(context: &'a Context, board: &Board, words: &[&str], features: 
     let features = features.join(",");
     let of_level = format!("profile.firmware.package.defmt-macros.codegen-units={}", 1 + log as u32);
     let variable = format!("CARGO_TARGET_{}_RUSTFLAGS", target.to_uppercase().replace(['-', '.'], "_"));
-    let optimized = format!("profile.firmware.opt-level={}", optimization(target));
     cmd!(shell, "{cargo} {words...} --manifest-path {manifest} --package {id} --target {target} --features {features}")
-        .args(["--config", &of_level, "--config", &optimized])
+        .args(["--config", &of_level])
         .env("DEFMT_LOG", log.name())
         .env(variable, board.rustflags().join(" "))
         // The memory map of the firmware depends on it.
@@ -150,11 +155,15 @@ pub fn cargo<'a>(context: &'a Context, board: &Board, words: &[&str], features: 
         .quiet()
 }
 
-/// The compiler's level of optimization for a target. Where flash is short, and assembly does most of the work, 2: a runtime
-/// takes up to 1.4 KB less than with 3 there, and its kernels up to 0.2 % more instructions.
-fn optimization(target: &str) -> u8 {
-    let short = ["thumbv6m-", "thumbv7m-", "thumbv7em-"].iter().any(|cores| target.starts_with(cores));
-    if short { 2 } else { 3 }
+/// The compiler's level of optimization. Where flash is short, and assembly does most of the work, 2: the runtime of an int8
+/// network takes up to 1.4 KB less than with 3 there, and its kernels up to 0.2 % more instructions. Not for block-quantized
+/// weights, most of whose types have no assembly, and for firmware that takes any model.
+fn optimization(recipe: &Recipe<'_>, model: &[u8]) -> u8 {
+    let short = ["thumbv6m-", "thumbv7m-", "thumbv7em-"].iter().any(|cores| recipe.board.target.starts_with(cores));
+    let takes_any = recipe.features.iter().any(|feature| TAKE_ANY_MODEL.contains(feature));
+    let has_blocks =
+        Model::parse(model).is_ok_and(|model| BlockType::ALL.iter().any(|&block| model.op_set().has_block(block)));
+    if short && !takes_any && !has_blocks { 2 } else { 3 }
 }
 
 /// The paths of a package's programs in cargo's messages, each with the folder of the package.

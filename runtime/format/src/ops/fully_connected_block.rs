@@ -80,7 +80,11 @@ impl FullyConnectedBlock {
         // Before the first row of a batch, its activations are quantized; or those of all batches before the first.
         let (batch, work) = (100 + 11 * depth as u64, Work { scratch_cost: 0, ..work });
         if self.together {
-            let batches = (input.len / 4 / depth) as u64;
+            // A row has at least a block, as `product_work` has checked.
+            let batches = match (input.len / 4).checked_div(depth) {
+                Some(batches) => batches as u64,
+                None => 0,
+            };
             return work.prepared(product(&[batches, batch]), work.rows);
         }
         work.prepared(batch, units)

@@ -95,7 +95,10 @@ pub(crate) fn with_scratch_rows(
     parts.op(operator, &indices, written, None);
     let rows = parts.ops[0].rows;
     let row = match operator {
-        Operator::FullyConnectedBlock(layer) => Some(layer.block.activations().bytes()),
+        // One row of weights, so that there are as many batches as rows.
+        Operator::FullyConnectedBlock(layer) => {
+            Some(layer.block.activations().bytes() * if layer.together { rows } else { 1 })
+        }
         _ => (scratch_rows > 0).then(|| output.len / rows * scratch_rows.min(rows)),
     };
     if let Some(row) = row {

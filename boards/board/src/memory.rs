@@ -123,7 +123,7 @@ pub(crate) fn differ() -> bool {
                 let source = black_box(from.as_ptr()).add(from_at);
                 black_box(copied.as_mut_ptr()).add(to_at).copy_from_nonoverlapping(source, black_box(len));
                 black_box(filled.as_mut_ptr()).add(to_at).write_bytes(black_box(0xC3), black_box(len));
-                [copied, filled].map(|written| black_box(written))
+                [copied, filled].map(black_box)
             };
             for i in 0..LEN {
                 let inside = (to_at..to_at + len).contains(&i);

@@ -196,7 +196,7 @@ impl<'a> Products<'a> {
     #[inline(always)]
     fn cost(&self, count: usize, size: usize) -> usize {
         let tile = self.filters.len * (9 * size + 6) + 32 * (9 * size + 44);
-        count.div_ceil(size) * tile
+        count.div_ceil(size.max(1)) * tile
     }
 
     /// Whether the products of `count` inputs, at least [`FEWEST`], take fewer instructions than in tiles of four inputs and

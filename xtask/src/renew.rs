@@ -16,7 +16,7 @@ use xshell::cmd;
 
 /// Tests that write their files when `TEALIGHT_BLESS` is set: package, test file, and the test's name.
 const BLESSED: &[[&str; 3]] = &[
-    ["tealight-format", "parse", "the_core_crate_has_this_example_file"],
+    ["tealight-format", "parse", "the_core_crate_has_these_example_files"],
     ["tealight-format", "spec", "the_operator_table_of_spec_md_is_up_to_date"],
     ["tealight-board-spec", "listed", "the_built_in_boards_are_those_of_the_folders"],
     ["tealight", "hostile", "the_seeds_of_the_fuzzer_are_models"],

@@ -7,7 +7,7 @@ use crate::ir::check::{check, check_constants};
 use crate::ir::graph::{Graph, Node, NodeOp, TensorId};
 use crate::kind::{FileKind, kind_of};
 use crate::limit::Limit;
-use crate::options::{Options, Patch};
+use crate::options::Options;
 use crate::plan::Grouping;
 use crate::target::Target;
 use crate::write::{self, Planned};
@@ -182,7 +182,7 @@ pub(crate) fn compile_graph(
 }
 
 /// A memory planner: returns the graph in the order that was planned for, with the work of each node and the plan.
-type Planner = fn(Graph, &[Work], Patch) -> Result<(Graph, Vec<Work>, plan::MemoryPlan)>;
+type Planner = fn(Graph, &[Work], plan::Wanted) -> Result<(Graph, Vec<Work>, plan::MemoryPlan)>;
 
 /// Compiles a graph, of which the first `outputs` outputs become outputs of the model.
 fn compile_as(
@@ -258,7 +258,8 @@ fn planned(
     let works = lower::check(&graph)?;
     limit.check_constants(&graph)?;
     write::check_counts(&graph)?;
-    let (graph, works, plan) = planner(graph, &works, options.patch)?;
+    let (graph, works, plan) =
+        planner(graph, &works, plan::Wanted { patch: options.patch, input_rows: options.input_rows })?;
     observe("order", &graph, graph.nodes.len());
     report.notes.clone_from(&graph.notes);
     report.arena_len = plan.arena_len;

@@ -99,6 +99,9 @@ pub struct Options {
     pub outputs: Vec<String>,
     /// Whether operators may run in groups, a few rows at a time, which takes less memory and a little more time.
     pub patch: Patch,
+    /// Whether the input, an image, comes in rows while the network runs, so that only some of them are in memory. Its first
+    /// layers then run in a group, whatever [`patch`](Self::patch) says.
+    pub input_rows: bool,
     /// The core for which weights are laid out; the file runs on every other with the same bits.
     pub target: Target,
 }

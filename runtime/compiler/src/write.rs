@@ -282,13 +282,16 @@ impl<'a> Writer<'a> {
         let init = if alias.is_none() { self.inits.get(&id).map(|&at| at as u16) } else { None };
         let node = Node { op: NodeOp::Ir(crate::ir::Op::Relu), inputs: vec![], outputs: vec![], origin: 0 };
         let mut value = value_of(graph, &node, id)?;
-        if base == id
-            && let Some(rows) = self.plan.groups.iter().find_map(|group| group.rows(first as usize))
-        {
-            // A tensor that an operator of the group writes, not a model input.
-            if !graph.inputs.contains(&id) {
-                value = strip(&value, rows);
-            }
+        let groups = || self.plan.groups.iter();
+        let rows = if base != id {
+            None
+        } else if graph.inputs.contains(&id) {
+            groups().find_map(|group| group.input.filter(|&(input, _)| input == id)).map(|(_, schedule)| schedule.rows)
+        } else {
+            groups().find_map(|group| group.rows(first as usize))
+        };
+        if let Some(rows) = rows {
+            value = strip(&value, rows);
         }
         let value = Value { offset, first: first as u16, last: last as u16, alias, init, ..value };
         let at = self.push(constants, value);
@@ -313,6 +316,9 @@ impl<'a> Writer<'a> {
                 op_set = op_set.with_groups();
             }
             ops.push(op);
+        }
+        if self.plan.groups.iter().any(|group| group.input.is_some()) {
+            op_set = op_set.with_row_input();
         }
         let output = |&id| self.index.get(&id).map(|&value| value as u16).ok_or_else(|| no_value(graph, id));
         let outputs = graph.outputs.iter().map(output).collect::<Result<Vec<u16>>>()?;

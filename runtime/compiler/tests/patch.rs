@@ -1,11 +1,11 @@
 //! Networks compiled with groups of operators: less memory, the same bits.
 #![allow(clippy::unwrap_used)]
 
-use tealight::{Budget, Model, OwnedSession};
+use tealight::{Budget, Model, OwnedSession, Progress};
 use tealight_compiler::builder::{Builder, compile_kernel_graph};
 use tealight_compiler::graph::ElementType::F32;
 use tealight_compiler::graph::{Graph, TensorId};
-use tealight_compiler::{Compiled, Options, Patch};
+use tealight_compiler::{CompileError, Compiled, Options, Patch};
 use tealight_format::Operator;
 use tealight_format::ops::{BinaryF32, Conv2dF32, DepthwiseConv2dF32, Pool2dF32};
 use tealight_testing::rng::Rng;
@@ -45,6 +45,10 @@ fn compiled(patch: Patch) -> Compiled {
     compile_kernel_graph(network(), b"", &Options { patch, ..Options::default() }).unwrap()
 }
 
+fn with_rows(graph: Graph, patch: Patch) -> Result<Compiled, CompileError> {
+    compile_kernel_graph(graph, b"", &Options { patch, input_rows: true, ..Options::default() })
+}
+
 fn outputs(compiled: &Compiled, budget: Budget) -> Vec<u8> {
     let mut session = OwnedSession::from_bytes(&compiled.bytes).unwrap();
     let mut rng = Rng(3);
@@ -52,8 +56,18 @@ fn outputs(compiled: &Compiled, budget: Budget) -> Vec<u8> {
     // Twice, so that the second inference runs in memory that the first has left behind.
     for _ in 0..2 {
         let input: Vec<f32> = (0..48 * 20 * 2).map(|_| rng.below(2000) as f32 / 100.0 - 10.0).collect();
-        session.input(0).unwrap().copy_from(&input).unwrap();
-        while session.poll(budget).is_pending() {}
+        let bytes: Vec<u8> = input.iter().flat_map(|number| number.to_le_bytes()).collect();
+        match session.input(0) {
+            Some(mut whole) => whole.copy_from_bytes(&bytes).unwrap(),
+            None => session.input_rows().unwrap().copy_from_whole(&bytes).unwrap(),
+        }
+        loop {
+            match session.poll(budget) {
+                Progress::Pending => {}
+                Progress::Rows => session.input_rows().unwrap().copy_from_whole(&bytes).unwrap(),
+                Progress::Done => break,
+            }
+        }
         outputs.extend_from_slice(session.output(0).unwrap().as_bytes());
     }
     outputs
@@ -88,4 +102,39 @@ fn of_the_groups_that_fit_into_a_length_the_cheapest_is_taken() {
     assert!(roomy.report.arena_len <= auto.report.arena_len * 3 / 2 && cost(&roomy) < cost(&auto));
     assert!(compiled(Patch::Arena(u32::MAX)).report.groups.is_empty());
     assert_eq!(compiled(Patch::Arena(16)).report.arena_len, auto.report.arena_len);
+}
+
+#[test]
+fn an_input_in_rows_needs_less_memory_and_the_outputs_have_the_same_bits() {
+    let (off, auto) = (compiled(Patch::Off), compiled(Patch::Auto));
+    for patch in [Patch::Off, Patch::Auto, Patch::Arena(auto.report.arena_len)] {
+        let rows = with_rows(network(), patch).unwrap();
+        let model = Model::parse(&rows.bytes).unwrap();
+        let input = model.input_value(0).unwrap();
+        assert!(model.has_row_input() && input.len < input.whole_len() / 2, "{} bytes", input.len);
+        let len = rows.report.arena_len;
+        assert!(len < auto.report.arena_len, "{len} of {}, {patch:?}", auto.report.arena_len);
+        let expected = outputs(&off, Budget::unlimited());
+        for budget in [Budget::unlimited(), Budget::layer(), Budget::macs(1), Budget::macs(20_000)] {
+            assert_eq!(outputs(&rows, budget), expected, "{patch:?}, {budget:?}");
+        }
+    }
+}
+
+#[test]
+fn a_network_whose_input_cannot_come_in_rows_is_refused_with_the_reason() {
+    let reason = |graph| with_rows(graph, Patch::Auto).unwrap_err().to_string();
+    let dense = |inputs: usize, shape: &[u32]| {
+        let mut b = Builder::new();
+        let inputs: Vec<TensorId> = (0..inputs).map(|i| b.input(&format!("x{i}"), F32, shape)).collect();
+        let softmax = Operator::SoftmaxF32(tealight_format::ops::SoftmaxF32 { beta: 1.0 });
+        for input in inputs {
+            let y = b.op("y", softmax, [input], F32, shape);
+            b.output(y);
+        }
+        b.finish()
+    };
+    assert!(reason(dense(1, &[1, 8])).contains("it is no image"), "{}", reason(dense(1, &[1, 8])));
+    assert!(reason(dense(2, &[1, 8, 8, 2])).contains("has 2 inputs"), "{}", reason(dense(2, &[1, 8, 8, 2])));
+    assert!(reason(dense(1, &[1, 8, 8, 2])).contains("begins with SoftmaxF32"), "{}", reason(dense(1, &[1, 8, 8, 2])));
 }

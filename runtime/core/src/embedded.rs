@@ -102,7 +102,9 @@ const fn complaint(error: &ModelError) -> &'static str {
 /// Its session has `write_input(&Input)`, `read_output() -> &Output` and `output_tensor()`, the first output as a
 /// [`Tensor`](crate::Tensor), and [`state`](crate::Session::state) as `read_state() -> Option<&State>` and
 /// `write_state(&State)`. No write can fail. [`Session::input`](crate::Session::input) and
-/// [`output`](crate::Session::output) return the other inputs and outputs.
+/// [`output`](crate::Session::output) return the other inputs and outputs. An input that comes in rows
+/// (`tealight compile --input-rows`) is written by [`Session::input_rows`](crate::Session::input_rows) instead:
+/// `write_input` does not compile.
 ///
 /// ```
 /// use tealight::Budget;
@@ -212,8 +214,8 @@ macro_rules! include_model {
             /// Shape and quantization of the first output.
             pub const OUTPUT: $crate::Value = $crate::value_of(&CHECKED, CHECKED.output(0));
             /// The elements of the first input.
-            pub type Input =
-                [<$crate::ElementOf<{ $crate::code(INPUT.dtype) }> as $crate::Typed>::Element; $crate::len_of(&INPUT)];
+            pub type Input = [<TypeOfInput as $crate::TypedInput>::Element; $crate::len_of(&INPUT)];
+            type TypeOfInput = $crate::ElementOf<{ $crate::code_of_input(&INPUT) }>;
             /// The elements of the first output.
             pub type Output =
                 [<$crate::ElementOf<{ $crate::code(OUTPUT.dtype) }> as $crate::Typed>::Element; $crate::len_of(&OUTPUT)];
@@ -230,7 +232,7 @@ macro_rules! include_model {
 
                 /// Writes the first input.
                 pub fn write_input(&mut self, elements: &Input) {
-                    $crate::write_input(&mut self.0, elements);
+                    <TypeOfInput as $crate::TypedInput>::write(&mut self.0, elements);
                 }
 
                 /// The first output, valid from the end of an inference to the start of the next.

@@ -121,7 +121,7 @@ fn strip_of(input: ValueRecord<'_>, pass: u32, from: u32, count: u32) -> ValueWo
 }
 
 /// Moves all but the first `gone` bytes to the start.
-fn discard(mut bytes: &mut [u8], gone: usize) {
+pub(crate) fn discard(mut bytes: &mut [u8], gone: usize) {
     if gone == 0 {
         return;
     }

@@ -14,7 +14,8 @@ use core::task::{Context, Poll};
 ///
 /// Each time it is polled it does one slice, wakes its task and yields, so that the executor's other tasks run between
 /// slices. It works with any executor, and in an interrupt's task. When it is dropped before its end, the session stays
-/// where it is: [`Session::poll`] or another `infer` goes on, [`Session::reset`] starts anew.
+/// where it is: [`Session::poll`] or another `infer` goes on, [`Session::reset`] starts anew. It also ends where rows of an
+/// input that comes in rows are missing: see [`Session::wants_rows`].
 #[must_use = "an inference runs while its future is awaited"]
 pub struct Infer<'s, S> {
     session: &'s mut S,

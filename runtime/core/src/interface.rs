@@ -19,9 +19,50 @@ pub trait Typed {
     const ZERO: Self::Element;
 }
 
+/// Maps the [`code`](code_of_input) of a model's first input to the Rust type of the elements of a whole input.
+#[doc(hidden)]
+pub trait TypedInput {
+    /// The type.
+    type Element;
+    /// Writes the first input, which has this type and number of elements.
+    fn write<O: Ops>(session: &mut Session<'_, O>, elements: &[Self::Element]);
+}
+
+/// The type of the elements of an input that comes in rows. There is no value of this type, so such an input is never written
+/// whole: see [`Session::input_rows`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ComesInRows {}
+
+/// The [code](code_of_input) of an input that comes in rows.
+const ROWS: u8 = u8::MAX;
+
+impl TypedInput for ElementOf<ROWS> {
+    type Element = ComesInRows;
+
+    fn write<O: Ops>(_: &mut Session<'_, O>, elements: &[ComesInRows]) {
+        if let Some(&never) = elements.first() {
+            match never {}
+        }
+    }
+}
+
+/// A number for the type of the elements of a whole input.
+#[doc(hidden)]
+pub const fn code_of_input(value: &Value) -> u8 {
+    if value.rows.is_some() { ROWS } else { code(value.dtype) }
+}
+
 macro_rules! typed {
     ($($code:literal $dtype:ident $type:ty),+ $(,)?) => {
         $(
+            impl TypedInput for ElementOf<$code> {
+                type Element = $type;
+
+                fn write<O: Ops>(session: &mut Session<'_, O>, elements: &[$type]) {
+                    write_input(session, elements);
+                }
+            }
+
             impl Typed for ElementOf<$code> {
                 type Element = $type;
                 const ZERO: $type = 0 as $type;
@@ -64,8 +105,7 @@ pub const fn len_of(value: &Value) -> usize {
 }
 
 /// Copies `elements` to the first input, which has this type and number.
-#[doc(hidden)]
-pub fn write_input<O: Ops, T: Element>(session: &mut Session<'_, O>, elements: &[T]) {
+fn write_input<O: Ops, T: Element>(session: &mut Session<'_, O>, elements: &[T]) {
     if let Some(mut input) = session.input(0) {
         // It cannot fail: the type and number were read from the model.
         let _ = input.copy_from(elements);

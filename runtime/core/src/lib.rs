@@ -62,6 +62,7 @@ mod memory;
 mod ops;
 #[cfg(feature = "alloc")]
 mod owned;
+mod rows;
 mod score;
 mod session;
 mod state;
@@ -77,13 +78,15 @@ pub use embedded::Embedded;
 pub use embedded::{Aligned, parse_embedded};
 pub use engine::{Engine, Kernels, Part};
 pub use infer::Infer;
+pub use interface::ComesInRows;
 #[doc(hidden)]
-pub use interface::{ElementOf, Typed, code, len_of, read_output, value_of, write_input};
+pub use interface::{ElementOf, Typed, TypedInput, code, code_of_input, len_of, read_output, value_of};
 #[doc(hidden)]
 pub use linked::paths_of;
 pub use linked::{AllOps, Int8Ops, Int16Ops, Ops};
 #[cfg(feature = "alloc")]
 pub use owned::{AlignedBytes, OpenError, OwnedSession, Plan};
+pub use rows::InputRows;
 pub use score::{argmax, compare_scores, top_k};
 pub use session::{Budget, Limit, LoadError, Position, Progress, Session};
 #[doc(hidden)]

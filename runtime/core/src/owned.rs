@@ -5,8 +5,9 @@ use crate::engine::{Engine, Kernels};
 use crate::infer::Infer;
 use crate::linked::AllOps;
 use crate::memory::range;
+use crate::rows::{InputRows, next_rows, rows_of_input, wants_rows};
 use crate::session::{Budget, LoadError, Position, Progress, Session, view};
-use crate::tensor::{Tensor, TensorMut};
+use crate::tensor::{Tensor, TensorError, TensorMut};
 #[cfg(feature = "threads")]
 use crate::threads::{Team, Threads};
 use alloc::vec::Vec;
@@ -275,10 +276,11 @@ impl<B: AsRef<[u8]>, E: Engine> OwnedSession<B, E> {
         });
     }
 
-    /// Returns model input `i`, to be written before each inference; `None` past the last input.
+    /// Returns model input `i`, to be written before each inference; `None` past the last input, and for an input that comes
+    /// in rows: [`input_rows`](Self::input_rows).
     pub fn input(&mut self, i: usize) -> Option<TensorMut<'_>> {
         let model = Model::of_checked(self.bytes.as_ref(), self.checked);
-        let value = model.input_value(i)?;
+        let value = model.input_value(i).filter(|value| value.rows.is_none())?;
         Some(TensorMut { value, bytes: Align16::bytes_mut(&mut self.memory).get_mut(range(&value))? })
     }
 
@@ -294,7 +296,28 @@ impl<B: AsRef<[u8]>, E: Engine> OwnedSession<B, E> {
         view(&self.model(), Align16::bytes(&self.memory), self.model().value(index))
     }
 
-    /// Runs one inference to its end, or the rest of the one in progress.
+    /// The rows of the input that are to be written next; see [`Session::input_rows`].
+    pub fn input_rows(&mut self) -> Option<InputRows<'_>> {
+        let model = Model::of_checked(self.bytes.as_ref(), self.checked);
+        let memory = Align16::bytes_mut(&mut self.memory);
+        self.position = next_rows::<AllOps>(&model, memory, self.position);
+        rows_of_input::<AllOps>(&model, memory, self.position)
+    }
+
+    /// Whether the inference in progress waits for rows of the input; see [`Session::wants_rows`].
+    pub fn wants_rows(&self) -> bool {
+        wants_rows::<AllOps>(&self.model(), self.position)
+    }
+
+    /// Runs one inference on whole inputs; see [`Session::run_on`].
+    ///
+    /// # Errors
+    /// [`TensorError::Bytes`] if an input has another number of bytes, and where it is missing; nothing has run then.
+    pub fn run_on(&mut self, inputs: &[&[u8]]) -> Result<(), TensorError> {
+        self.with(|session| session.run_on(inputs))
+    }
+
+    /// Runs one inference to its end, or the rest of the one in progress; see [`Session::run`].
     pub fn run(&mut self) {
         while self.poll(Budget::unlimited()).is_pending() {}
     }

@@ -8,8 +8,9 @@ use crate::group::{execute_in_group, in_group, next, rows_left, starts_pass};
 use crate::infer::Infer;
 use crate::linked::{AllOps, Ops, paths_of_op};
 use crate::memory::range;
+use crate::rows::{InputRows, next_rows, rows_of_input, wants_rows};
 use crate::state::copy_initial;
-use crate::tensor::{Tensor, TensorMut};
+use crate::tensor::{Tensor, TensorError, TensorMut};
 use core::fmt;
 use core::marker::PhantomData;
 use tealight_format::ops::{CALL_COST, FullyConnectedBlock};
@@ -53,14 +54,22 @@ impl Budget {
 pub enum Progress {
     /// There is more to do: poll again.
     Pending,
+    /// The inference waits for rows of the input: write what [`Session::input_rows`] returns, and poll again. Only for a
+    /// model whose input comes in rows.
+    Rows,
     /// The outputs are complete.
     Done,
 }
 
 impl Progress {
-    /// Whether there is more to do.
+    /// Whether there is more to do, with what is there.
     pub const fn is_pending(self) -> bool {
         matches!(self, Self::Pending)
+    }
+
+    /// Whether rows of the input are missing.
+    pub const fn wants_rows(self) -> bool {
+        matches!(self, Self::Rows)
     }
 
     /// Whether the outputs are complete.
@@ -115,6 +124,8 @@ pub enum LoadError {
     MissingPairedWeights,
     /// The model has operators that run in groups, which this session does not support.
     MissingGroups,
+    /// The model's input comes in rows, which this session does not support.
+    MissingRowInput,
     /// An inference costs more than the limit allows.
     CostTooHigh {
         /// Its cost: [`Model::cost`].
@@ -155,6 +166,9 @@ impl fmt::Display for LoadError {
             ),
             Self::MissingGroups => f.write_str(
                 "the model was compiled with --patch: it has groups of operators, which this program was built without",
+            ),
+            Self::MissingRowInput => f.write_str(
+                "the model was compiled with --input-rows: its input comes in rows, which this program was built without",
             ),
             Self::CostTooHigh { found, allowed } => {
                 write!(f, "an inference of the model costs {found} units, and the limit is {allowed}")
@@ -269,6 +283,9 @@ impl<'m, O: Ops> Session<'m, O> {
         }
         if missing.has_groups() {
             return Err(LoadError::MissingGroups);
+        }
+        if missing.has_row_input() {
+            return Err(LoadError::MissingRowInput);
         }
         if const { !Paths::ALL.are_in(O::PATHS) } {
             // The kernels of another model, which may lack what this model's layers need.
@@ -394,9 +411,13 @@ impl<'m, O: Ops, E: Engine> Session<'m, O, E> {
         copy_initial(&self.model, self.memory);
     }
 
-    /// Returns model input `i`, to be written before each inference; `None` past the last input.
+    /// Returns model input `i`, to be written before each inference; `None` past the last input, and for an input that comes
+    /// in rows, of which [`input_rows`](Self::input_rows) returns some at a time.
     pub fn input(&mut self, i: usize) -> Option<TensorMut<'_>> {
         let value = self.model.input_value(i)?;
+        if const { O::SET.has_row_input() } && value.rows.is_some() {
+            return None;
+        }
         Some(TensorMut { value, bytes: self.memory.get_mut(range(&value))? })
     }
 
@@ -412,7 +433,84 @@ impl<'m, O: Ops, E: Engine> Session<'m, O, E> {
         view(&self.model, self.memory, self.model.value(index))
     }
 
-    /// Runs one inference to its end, or the rest of the one in progress.
+    /// The rows of the input that are to be written next, and where: before an inference, and whenever [`poll`](Self::poll)
+    /// returns [`Progress::Rows`]. `None` at any other time, and for a model whose input does not come in rows.
+    ///
+    /// `tealight compile --input-rows` makes a model of which only some rows of the input are in memory at a time, such as a
+    /// camera delivers them. The first call after `Progress::Rows` moves the rows that are still needed; until then, the
+    /// inference goes no further. All rows that are returned must be written before the next `poll`, or they hold what was
+    /// there before.
+    ///
+    /// ```
+    /// use tealight::{Budget, Progress};
+    ///
+    /// tealight::include_model!(
+    ///     /// An image of 8 × 4 bytes in, of which at most 4 rows are in memory; 4 × 2 out.
+    ///     mod small = "../tests/rows.safetensors"
+    /// );
+    ///
+    /// let mut camera = (0..8).map(|row| [row; 4]);
+    /// let mut arena = small::Arena::new();
+    /// let mut net = small::Session::new(&mut arena);
+    /// loop {
+    ///     if let Some(mut rows) = net.input_rows() {
+    ///         for row in rows.tensor.as_slice_mut::<i8>().ok_or("not int8")?.chunks_exact_mut(4) {
+    ///             row.copy_from_slice(&camera.next().ok_or("no more rows")?);
+    ///         }
+    ///     }
+    ///     match net.poll(Budget::macs(100)) {
+    ///         Progress::Rows | Progress::Pending => { /* one turn of the control loop */ }
+    ///         Progress::Done => break,
+    ///     }
+    /// }
+    /// assert_eq!(camera.next(), None);
+    /// assert_eq!(net.read_output().len(), 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn input_rows(&mut self) -> Option<InputRows<'_>> {
+        if const { !O::SET.has_row_input() } {
+            return None;
+        }
+        self.position = next_rows::<O>(&self.model, self.memory, self.position);
+        rows_of_input::<O>(&self.model, self.memory, self.position)
+    }
+
+    /// Whether the inference in progress waits for rows of the input: after [`run`](Self::run) or [`infer`](Self::infer) of a
+    /// model whose input comes in rows.
+    pub fn wants_rows(&self) -> bool {
+        (const { O::SET.has_row_input() }) && wants_rows::<O>(&self.model, self.position)
+    }
+
+    /// Runs one inference on whole inputs: their bytes, in the model's types, one for each input. An input that comes in rows
+    /// is written as its rows are wanted. An inference in progress is abandoned; streaming state is kept.
+    ///
+    /// # Errors
+    /// [`TensorError::Bytes`] if an input has another number of bytes, and where it is missing; nothing has run then.
+    pub fn run_on(&mut self, inputs: &[&[u8]]) -> Result<(), TensorError> {
+        self.position = Position::default();
+        for i in 0..self.model.input_count() {
+            let bytes = inputs.get(i).copied().unwrap_or(&[]);
+            if let Some(mut input) = self.input(i) {
+                input.copy_from_bytes(bytes)?;
+            } else if let Some(value) = self.model.input_value(i) {
+                let expected = value.whole_len() as usize;
+                if bytes.len() != expected {
+                    return Err(TensorError::Bytes { expected, found: bytes.len() });
+                }
+            }
+        }
+        loop {
+            if let Some(mut rows) = self.input_rows() {
+                rows.copy_from_whole(inputs.first().copied().unwrap_or(&[]))?;
+            }
+            if self.poll(Budget::unlimited()).is_done() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Runs one inference to its end, or the rest of the one in progress. One of a model whose input comes in rows ends where
+    /// rows are missing: see [`wants_rows`](Self::wants_rows).
     pub fn run(&mut self) {
         while self.poll(Budget::unlimited()).is_pending() {}
     }
@@ -470,6 +568,9 @@ impl<'m, O: Ops, E: Engine> Session<'m, O, E> {
             let op = self.model.record_of_op(index);
             let rows_left = rows_left::<O>(&self.model, op, position);
             if in_group::<O>(op) && rows_left == 0 {
+                if const { O::SET.has_row_input() } && wants_rows::<O>(&self.model, position) {
+                    return Progress::Rows;
+                }
                 // Complete before the group's last pass.
                 self.position = next::<O>(&self.model, op, position);
                 continue;
@@ -495,9 +596,11 @@ impl<'m, O: Ops, E: Engine> Session<'m, O, E> {
             }
             must_work = false;
             left = left.saturating_sub(slice.cost).saturating_sub(CALL_COST.into());
-            if rows < rows_left {
-                self.position.row = row.saturating_add(rows);
-            } else {
+            self.position.row = row.saturating_add(rows);
+            if rows >= rows_left {
+                if const { O::SET.has_row_input() } && wants_rows::<O>(&self.model, self.position) {
+                    return Progress::Rows;
+                }
                 self.position = next::<O>(&self.model, op, position);
                 if budget.layer && self.position.op < self.model.op_count() {
                     return Progress::Pending;

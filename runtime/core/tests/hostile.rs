@@ -110,6 +110,45 @@ fn groups_that_are_accepted_read_only_rows_that_are_in_memory() {
     );
 }
 
+#[test]
+fn an_input_in_rows_leads_to_the_outputs_of_a_whole_one() {
+    const CASES: u32 = 5000;
+    let (ran, in_part, refused) = (RefCell::new(0), RefCell::new(0), RefCell::new(0));
+    TestRunner::new(config(CASES))
+        .run(&choices(), |(plan, rest)| {
+            let parts = random::plan_in_rows(&mut Choices::new(&plan));
+            let input = parts.values.iter().take(parts.inputs.into()).find(|v| v.rows.is_some());
+            let Some(input) = input else { return Ok(()) };
+            let file = parts.file();
+            match exercise(&file, LIMITS, &mut Choices::new(&rest)) {
+                Outcome::Refused => *refused.borrow_mut() += 1,
+                Outcome::TooLarge => {}
+                Outcome::Ran => {
+                    *ran.borrow_mut() += 1;
+                    *in_part.borrow_mut() += u32::from(input.len < input.whole_len());
+                    let outputs = |file: &[u8]| exercise::outputs(file, &mut Choices::new(&rest));
+                    let apart = random::apart(&parts).file();
+                    prop_assert_eq!(
+                        outputs(&file),
+                        outputs(&apart),
+                        "that the input came in rows shows in the outputs"
+                    );
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+    if cfg!(miri) {
+        return;
+    }
+    // The builder must keep reaching all of this.
+    let (ran, in_part, refused) = (*ran.borrow(), *in_part.borrow(), *refused.borrow());
+    assert!(
+        ran > CASES / 60 && in_part > CASES / 120 && refused > CASES / 20,
+        "{ran} ran, {in_part} with some rows in memory, {refused} refused"
+    );
+}
+
 /// Whether the output of `op` overlaps one of its inputs.
 fn overlaps_an_input(parts: &Parts, op: &tealight::Op) -> bool {
     let get = |i: u16| usize::from(i).checked_sub(parts.constants.len()).map(|i| parts.values[i]);
@@ -185,6 +224,7 @@ fn the_seeds_of_the_fuzzer_are_models() {
         let write = |name: &str, file: &[u8]| std::fs::write(folder.join(format!("{name}.safetensors")), file).unwrap();
         write("relu", &relu().file());
         write("overlapping", &overlapping().file());
+        write("rows", &build::in_rows().file());
         let file_of = |state: u32, plan: fn(&mut Choices<'_>) -> Parts| {
             let mut state = state;
             let bytes = std::iter::repeat_with(|| {
@@ -227,7 +267,7 @@ fn the_seeds_of_the_fuzzer_are_models() {
         names.push(path.file_stem().unwrap().to_str().unwrap().to_owned());
     }
     assert!(OpCode::ALL.iter().all(|code| names.iter().any(|name| name == code.name())), "{names:?}");
-    assert!(names.iter().any(|name| name == "group"), "{names:?}");
+    assert!(["group", "rows"].iter().all(|own| names.iter().any(|name| name == own)), "{names:?}");
 }
 
 /// Runs a model with one int8 input and returns its first output.

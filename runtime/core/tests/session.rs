@@ -17,7 +17,7 @@ use tealight::{
 use tealight_format::Quantization;
 use tealight_format::ops::{ActivationRange, CALL_COST, Conv2d, Copy, FullyConnectedBlock};
 use tealight_testing::build::{
-    Parts, arena, neuron_of_int4, neurons_in_pairs, neurons_of_bytes, overlapping, relu, value,
+    Parts, arena, in_rows, neuron_of_int4, neurons_in_pairs, neurons_of_bytes, overlapping, relu, value,
 };
 
 /// A file aligned to 16, as a memory map or a linker would place it.
@@ -616,4 +616,84 @@ fn a_model_of_more_work_than_the_limit_is_refused_with_both_numbers() {
     assert_eq!(refused, Err(LoadError::RowTooLong { found: longest, allowed: longest - 1 }));
     let text = refused.unwrap_err().to_string();
     assert!(text.contains(&longest.to_string()) && text.contains(&(longest - 1).to_string()), "{text}");
+}
+
+/// What `build::in_rows` computes, from its definition: a quarter of the sum of each 3x3 neighbourhood, at every second pixel,
+/// where it is not negative. See [`expected_overlapping`].
+fn expected_in_rows(image: &[i8]) -> Vec<i8> {
+    let pixel = |y: i32, x: i32| match ((0..8).contains(&y), (0..4).contains(&x)) {
+        (true, true) => f64::from(image[(y * 4 + x) as usize]),
+        _ => 0.0,
+    };
+    let outputs = (0..8).map(|i| {
+        let (y, x) = (i / 2 * 2, i % 2 * 2);
+        let sum: f64 = (0..9).map(|k| pixel(y + k / 3 - 1, x + k % 3 - 1)).sum();
+        let half = (sum / 2.0 + 0.5).floor();
+        (half / 2.0).round().clamp(0.0, 127.0) as i8
+    });
+    outputs.collect()
+}
+
+#[test]
+fn an_inference_waits_for_the_rows_of_its_input() {
+    let image: Vec<i8> = (0..32u8).map(|i| i.wrapping_mul(61).wrapping_add(7) as i8).collect();
+    let bytes: Vec<u8> = image.iter().map(|&pixel| pixel as u8).collect();
+    let expected = expected_in_rows(&image);
+    assert!(expected.iter().any(|&q| q == 0) && expected.iter().any(|&q| q > 0), "{expected:?}");
+    with_session(&in_rows(), |session| {
+        assert!(session.input(0).is_none(), "there is no memory for the whole input");
+        for budget in [Budget::unlimited(), Budget::layer(), Budget::macs(1), Budget::macs(4000)] {
+            let mut ranges = Vec::new();
+            loop {
+                assert_eq!(session.wants_rows(), !ranges.is_empty() && session.position() != Position::default());
+                let mut rows = session.input_rows().unwrap();
+                ranges.push(rows.range.clone());
+                let height = rows.range.len() as u32;
+                assert_eq!(rows.tensor.shape().dims(), [1, height, 4, 1]);
+                let short = rows.copy_from_whole(&bytes[..4 * rows.range.end as usize - 1]).unwrap_err();
+                assert!(matches!(short, TensorError::Bytes { .. }), "{short:?}");
+                rows.copy_from_whole(&bytes).unwrap();
+                // Asking again moves nothing again.
+                assert_eq!(session.input_rows().unwrap().range, *ranges.last().unwrap());
+                let mut progress = session.poll(budget);
+                while progress.is_pending() {
+                    assert!(session.input_rows().is_none(), "no rows are missing within a pass");
+                    progress = session.poll(budget);
+                }
+                if progress.is_done() {
+                    break;
+                }
+                assert!(progress.wants_rows() && session.wants_rows());
+                let waits = session.position();
+                // Without its rows, it goes no further.
+                assert_eq!((session.poll(budget), session.position()), (Progress::Rows, waits));
+            }
+            assert_eq!(ranges, [0..2, 2..4, 4..6, 6..8]);
+            assert_eq!(session.output(0).unwrap().as_slice::<i8>(), Some(&expected[..]), "{budget:?}");
+        }
+        // Whole inputs, rows of which are written as they are wanted; also after an inference that was left.
+        let _ = session.poll(Budget::macs(1));
+        session.run_on(&[&bytes]).unwrap();
+        assert_eq!(session.output(0).unwrap().as_slice::<i8>(), Some(&expected[..]));
+        let wrong = session.run_on(&[&bytes[1..]]).unwrap_err();
+        assert_eq!(wrong, TensorError::Bytes { expected: 32, found: 31 });
+        assert_eq!(session.run_on(&[]).unwrap_err(), TensorError::Bytes { expected: 32, found: 0 });
+    });
+}
+
+#[test]
+fn a_set_without_inputs_in_rows_refuses_a_model_that_takes_them() {
+    struct Whole;
+
+    impl Ops for Whole {
+        const SET: OpSet = OpSet::of(&[OpCode::Conv2d, OpCode::Lookup]).with_groups();
+    }
+
+    let file = in_rows().file();
+    let mut blocks = aligned(&file);
+    let model = Model::parse(&Align16::bytes_mut(&mut blocks)[..file.len()]).unwrap();
+    let mut arena = Arena::<64>::new();
+    let error = Session::<Whole>::load(&model, arena.bytes_mut()).unwrap_err();
+    assert_eq!(error, LoadError::MissingRowInput);
+    assert!(error.to_string().contains("--input-rows"), "{error}");
 }

@@ -255,7 +255,7 @@ impl Model<'_> {
         let mut k = 0;
         while k < MAX_INPUTS {
             if let Some(input) = operands.inputs[k]
-                && self.is_written_in(owners[k], at - before, at)
+                && (self.is_written_in(owners[k], at - before, at) || self.comes_in_rows(owners[k]))
             {
                 let fault = OpFault::Rows { operand: k as u8 };
                 let (Some(from), Some(access)) = (input.schedule(), op.operator.row_access(operands, k)) else {
@@ -283,7 +283,7 @@ impl Model<'_> {
             Ok(reader) if !group.is_none() && owner.last as usize == first => reader,
             _ => return false,
         };
-        if self.is_written_in(index, first, at) {
+        if self.is_written_in(index, first, at) || owner.rows.is_some() {
             return false;
         }
         let operands = self.operands(&reader);
@@ -310,6 +310,32 @@ impl Model<'_> {
             k += 1;
         }
         reads
+    }
+
+    /// Whether the model's input comes in rows: see [`Rows`].
+    pub const fn has_row_input(&self) -> bool {
+        match self.input(0) {
+            Some(input) => self.comes_in_rows(input as u16),
+            None => false,
+        }
+    }
+
+    /// Whether the input may come in rows as it states: the group that the model begins with reads it and no other operator
+    /// does, and all its rows have come by the group's last pass. The operators have been checked.
+    pub(crate) const fn takes_rows(&self) -> bool {
+        let group = self.group_of(0);
+        match self.input_value(0) {
+            Some(Value { rows: Some(rows), shape, last, .. }) => {
+                let schedule = Schedule { rows, height: shape.dim(1) };
+                !group.is_none() && last <= group.after as u16 && schedule.last() <= self.last_pass(0)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether value `owner` is a model input that comes in rows.
+    const fn comes_in_rows(&self, owner: u16) -> bool {
+        owner != NONE && self.is_input(owner as usize) && self.value(owner as usize).rows.is_some()
     }
 
     /// Whether an operator from `first` on and before `at` writes value `owner`.

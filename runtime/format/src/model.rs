@@ -505,7 +505,7 @@ impl<'a> Model<'a> {
             } else if i < constants + inputs {
                 let fault = ModelError::Interface { index: (i - constants) as u16 };
                 ensure!(value.is_arena() && value.alias.is_none() && value.first == 0, fault);
-                ensure!(value.rows.is_none(), fault);
+                ensure!(value.rows.is_none() || inputs == 1, fault);
             } else if value.alias.is_none() {
                 // An operator output must come before all views.
                 ensure!(written.end == i, out_of_order);
@@ -614,6 +614,10 @@ impl<'a> Model<'a> {
         // Values left over are written by no operator.
         let left = ModelError::Value { value: written.start as u16, fault: ValueFault::LiveRange };
         ensure!(written.start == written.end, left);
+        if self.has_row_input() {
+            ensure!(self.takes_rows(), ModelError::Interface { index: 0 });
+            set = set.with_row_input();
+        }
         ensure!(set.is(&self.plan.op_set), ModelError::OpSet);
         Ok(())
     }

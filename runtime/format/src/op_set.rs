@@ -18,9 +18,12 @@ const I4_WEIGHTS: u16 = 8;
 /// The flag of fully connected layers with weights in pairs.
 const PAIRED_WEIGHTS: u16 = 16;
 
+/// The flag of a model input that comes in rows.
+const ROW_INPUT: u16 = 32;
+
 /// The set of kernels that a model needs, or that a session supports: operators, types of block-quantized weights,
-/// weights stored as f16, as i8 in f32 layers, as int4, and in pairs; and whether it runs operators in groups. What is
-/// outside a session's set is not linked.
+/// weights stored as f16, as i8 in f32 layers, as int4, and in pairs; whether it runs operators in groups, and whether an
+/// input may come in rows. What is outside a session's set is not linked.
 ///
 /// ```
 /// use tealight_format::ops::BlockType;
@@ -60,7 +63,8 @@ impl OpSet {
         .with_i8_weights()
         .with_i4_weights()
         .with_paired_weights()
-        .with_groups();
+        .with_groups()
+        .with_row_input();
 
     /// The operators of int8 networks: none computes in f32 but the conversions at a network's ends. None runs in a
     /// group: see [`with_groups`](Self::with_groups). BatchMatMul, Lstm, Div, L2Norm, LogSoftmax, those on int32 and those that make
@@ -200,6 +204,13 @@ impl OpSet {
         self
     }
 
+    /// The same set, and a model input that comes in rows: see [`Rows`](crate::Rows). It goes with [`with_groups`](Self::with_groups).
+    #[must_use]
+    pub const fn with_row_input(mut self) -> Self {
+        self.flags |= ROW_INPUT;
+        self
+    }
+
     /// What is in either set.
     #[must_use]
     pub const fn union(mut self, other: Self) -> Self {
@@ -269,6 +280,11 @@ impl OpSet {
     /// Whether it contains operators that run in groups.
     pub const fn has_groups(&self) -> bool {
         self.flags & GROUPS != 0
+    }
+
+    /// Whether it contains model inputs that come in rows.
+    pub const fn has_row_input(&self) -> bool {
+        self.flags & ROW_INPUT != 0
     }
 
     /// Whether it contains an operator with preparation before some of its rows.

@@ -51,8 +51,8 @@ impl Kind {
     }
 }
 
-/// How a value is written by an operator of a [group](crate::Group): some of its rows in each pass. A row is an image
-/// row of an NHWC value with batch 1.
+/// How a value is written by an operator of a [group](crate::Group), or, if it is a model input, by the program: some of its
+/// rows in each pass. A row is an image row of an NHWC value with batch 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rows {
     /// The number of rows in memory, the latest ones; the value's height if all of them stay.
@@ -119,7 +119,8 @@ pub struct Value {
     pub alias: Option<u16>,
     /// For state, the constant with its content after a reset; `None` for zeros.
     pub init: Option<u16>,
-    /// How an operator of a group writes the value; `None` for any other value.
+    /// How an operator of a group writes the value, or the program a model input that comes in rows; `None` for any other
+    /// value.
     pub rows: Option<Rows>,
 }
 

@@ -5,7 +5,7 @@ use tealight_format::ops::{ActivationRange, Conv2d};
 use tealight_format::{
     DType, Group, Model, ModelError, OpFault, Operator, Reading, Reuse, RowAccess, Rows, Schedule, Value, ValueFault,
 };
-use tealight_testing::build::{Parts, arena, plan_at};
+use tealight_testing::build::{Parts, arena, in_rows, plan_at};
 
 fn schedules(most: u32) -> impl Strategy<Value = Schedule> {
     (1..=most).prop_flat_map(move |height| {
@@ -184,5 +184,73 @@ fn the_records_of_a_group_must_agree() {
     let at = plan_at(&file) + 62;
     assert_eq!(file[at], 2);
     file[at] = 0;
+    assert_eq!(Model::parse(&file).unwrap_err(), ModelError::OpSet);
+}
+
+#[test]
+fn an_input_comes_in_rows_only_to_the_group_that_the_model_begins_with() {
+    let refused = |change: fn(&mut Parts)| {
+        let mut parts = in_rows();
+        change(&mut parts);
+        Model::parse(&parts.file()).expect_err("the plan must be refused")
+    };
+    let file = in_rows().file();
+    let model = Model::parse(&file).unwrap();
+    assert!(model.has_row_input() && model.op_set().has_row_input());
+    assert_eq!((model.value(3).len, model.value(3).whole_len(), model.arena_len()), (12, 32, 48));
+    // Rows that have not come, or are no longer in memory.
+    let of_rows = ModelError::Op { op: 0, fault: OpFault::Rows { operand: 0 } };
+    assert_eq!(refused(|parts| rows(parts, 0).first = 1), of_rows);
+    assert_eq!(refused(|parts| (rows(parts, 0).held, parts.values[0].len) = (2, 8)), of_rows);
+    // All rows must have come by the last pass: without padding above, the last row is not read.
+    let incomplete = |parts: &mut Parts| {
+        let conv = Conv2d { stride: [2, 2], dilation: [1, 1], pad: [0, 0], activation: ActivationRange::FULL };
+        parts.values[1].shape = tealight_format::Shape::new(&[1, 3, 1, 1]).unwrap();
+        parts.values[2].shape = parts.values[1].shape;
+        (parts.values[1].len, parts.values[2].len) = (1, 3);
+        rows(parts, 2).held = 3;
+        rows(parts, 0).first = 3;
+        parts.ops.clear();
+        parts.op(Operator::Conv2d(conv), &[Some(3), Some(1), Some(0)], 4, None);
+        let relu = tealight_format::ops::Lookup { function: tealight_format::ops::Function::Relu };
+        parts.op(Operator::Lookup(relu), &[Some(4), Some(2)], 5, None);
+        for (before, op) in parts.ops.iter_mut().enumerate() {
+            op.group = Group { before: before as u8, after: 1 - before as u8 };
+        }
+        parts.ops[0].prepare_cost = 30 + 1;
+    };
+    let interface = ModelError::Interface { index: 0 };
+    assert_eq!(refused(incomplete), interface);
+    let mut complete = in_rows();
+    incomplete(&mut complete);
+    let Rows { held, first, .. } = rows(&mut complete, 0);
+    (*held, *first) = (4, 4);
+    complete.values[0].len = 16;
+    Model::parse(&complete.file()).unwrap();
+    // What is read outside of the group must be whole, and a model that begins with no group takes a whole input.
+    assert_eq!(refused(|parts| parts.values[0].last = 2), interface);
+    let apart = |parts: &mut Parts| {
+        for op in &mut parts.ops {
+            (op.group, op.prepare_cost) = (Group::NONE, 0);
+        }
+        for (v, offset) in parts.values.iter_mut().zip([0, 16, 32]).skip(1) {
+            *v = Value { rows: None, len: v.whole_len(), offset, ..*v };
+        }
+    };
+    assert_eq!(refused(apart), interface);
+    // A second input.
+    let second = |parts: &mut Parts| {
+        parts.values.insert(1, arena(&[3], 64, (0, 0)));
+        parts.inputs = 2;
+    };
+    assert_eq!(refused(second), interface);
+    // Nothing may be written over rows that are in memory.
+    let over = ModelError::Overlap { first: 3, second: 5 };
+    assert_eq!(refused(|parts| parts.values[2].offset = 0), over);
+    // The operator set must say it.
+    let mut file = in_rows().file();
+    let at = plan_at(&file) + 62;
+    assert_eq!(file[at], 2 + 32);
+    file[at] = 2;
     assert_eq!(Model::parse(&file).unwrap_err(), ModelError::OpSet);
 }

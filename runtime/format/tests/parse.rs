@@ -9,7 +9,7 @@ use tealight_format::{
     DType, HeaderFault, MAX_LIVE, Model, ModelError, OUTPUT, OpCode, OpFault, OpSet, Operator, Place, ValueFault,
 };
 use tealight_testing::build::{
-    self, Parts, arena, neuron_of_int4, neurons_in_pairs, neurons_of_bytes, op_at, overlapping, plan_at, relu,
+    self, Parts, arena, in_rows, neuron_of_int4, neurons_in_pairs, neurons_of_bytes, op_at, overlapping, plan_at, relu,
     value_at, with_header,
 };
 
@@ -39,13 +39,15 @@ fn hand_made_files_parse_and_read_back() {
 }
 
 #[test]
-fn the_core_crate_has_this_example_file() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../core/tests/relu.safetensors");
-    if std::env::var_os("TEALIGHT_BLESS").is_some() {
-        std::fs::write(path, relu().file()).unwrap();
+fn the_core_crate_has_these_example_files() {
+    for (name, parts) in [("relu", relu()), ("rows", in_rows())] {
+        let path = format!("{}/../core/tests/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("TEALIGHT_BLESS").is_some() {
+            std::fs::write(&path, parts.file()).unwrap();
+        }
+        let committed = std::fs::read(&path).unwrap();
+        assert!(parts.file() == committed, "{path} is not what the tests make: `cargo xtask renew` makes it anew");
     }
-    let committed = std::fs::read(path).unwrap();
-    assert!(relu().file() == committed, "{path} is not what build::relu makes: `cargo xtask renew` makes it anew");
 }
 
 #[test]

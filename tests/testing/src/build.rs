@@ -4,8 +4,8 @@ use tealight_format::ops::{
     ActivationRange, AddSub, Conv2d, FullyConnected, FullyConnectedF32, Function, Lookup, Multiplier,
 };
 use tealight_format::{
-    DType, Kind, OP_RECORD, Op, OpSet, Operands, Operator, PLAN_HEADER, Place, PlanHeader, Quantization, Shape,
-    VALUE_RECORD, Value, align16,
+    DType, Group, Kind, OP_RECORD, Op, OpSet, Operands, Operator, PLAN_HEADER, Place, PlanHeader, Quantization, Rows,
+    Shape, VALUE_RECORD, Value, align16,
 };
 
 /// A constant: name, type, dimensions, bytes.
@@ -61,6 +61,9 @@ impl Parts {
     /// The requirements of the operators on a runtime.
     fn op_set(&self) -> OpSet {
         let mut set = OpSet::EMPTY;
+        if self.values.iter().take(self.inputs.into()).any(|v| v.rows.is_some()) {
+            set = set.with_row_input();
+        }
         for op in &self.ops {
             set = set.union(OpSet::of(&[op.operator.code()]));
             if !op.group.is_none() {
@@ -240,6 +243,41 @@ pub fn relu() -> Parts {
         ..Parts::default()
     };
     parts.op(Operator::Lookup(Lookup { function: Function::Relu }), &[Some(1), Some(0)], 2, None);
+    parts
+}
+
+/// A 3x3 convolution with a stride of 2 of an 8x4x1 image that comes in rows, of which 3 are in memory, then a ReLU of its 4x2x1
+/// output, of which one row is in memory.
+pub fn in_rows() -> Parts {
+    let table = (0..=255u8).map(|q| if (q as i8) < 0 { 0 } else { q }).collect();
+    let channels = [0i32, 1 << 30, -1].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let rows = |v: Value, held, first, step| {
+        let len = v.image_row().unwrap_or(0) * held;
+        Value { rows: Some(Rows { held, first, step }), len, ..v }
+    };
+    let mut parts = Parts {
+        constants: vec![
+            ("conv.channels", DType::I32, vec![1, 3], channels),
+            ("conv.weights", DType::I8, vec![1, 3, 3, 1], vec![1; 9]),
+            ("relu.table", DType::U8, vec![256], table),
+        ],
+        values: vec![
+            rows(arena(&[1, 8, 4, 1], 0, (0, 0)), 3, 2, 2),
+            rows(arena(&[1, 4, 2, 1], 16, (0, 1)), 1, 1, 1),
+            rows(arena(&[1, 4, 2, 1], 32, (1, 2)), 4, 1, 1),
+        ],
+        inputs: 1,
+        outputs: vec![5],
+        ..Parts::default()
+    };
+    let conv = Conv2d { stride: [2, 2], dilation: [1, 1], pad: [1, 1], activation: ActivationRange::FULL };
+    parts.op(Operator::Conv2d(conv), &[Some(3), Some(1), Some(0)], 4, None);
+    parts.op(Operator::Lookup(Lookup { function: Function::Relu }), &[Some(4), Some(2)], 5, None);
+    for (before, op) in parts.ops.iter_mut().enumerate() {
+        op.group = Group { before: before as u8, after: 1 - before as u8 };
+    }
+    // Moving at most one row of 2 bytes.
+    parts.ops[0].prepare_cost = 30 + 1;
     parts
 }
 

@@ -1,7 +1,7 @@
 //! Runs any model that the parser accepts, and checks what must hold for it.
 
 use crate::random::Choices;
-use tealight::{Align16, AllOps, Budget, DType, Model, Position, Session, cost_between};
+use tealight::{Align16, AllOps, Budget, DType, Model, Position, Progress, Session, cost_between};
 
 /// Bytes of canary before and after the arena.
 const CANARY: usize = 64;
@@ -131,23 +131,36 @@ fn with_session<T>(model: &Model<'_>, work: impl FnOnce(&mut Session<'_, AllOps>
 fn random_inputs(model: &Model<'_>, choose: &mut Choices<'_>) -> Vec<Vec<u8>> {
     (0..model.input_count())
         .map(|i| {
-            let len = model.value(model.input(i).unwrap()).len as usize;
+            let len = model.value(model.input(i).unwrap()).whole_len() as usize;
             let (step, start) = (choose.word() | 1, choose.word());
             (0..len as u32).map(|at| (at.wrapping_mul(step).wrapping_add(start) >> 13) as u8).collect()
         })
         .collect()
 }
 
-/// Writes the inputs, runs, and returns the bytes of all outputs.
+/// Writes the inputs, runs, and returns the bytes of all outputs. Rows of an input are written as they are wanted.
 fn infer<'m>(
     session: &mut Session<'m, AllOps>,
     inputs: &[Vec<u8>],
-    run: impl FnOnce(&mut Session<'m, AllOps>),
+    mut run: impl FnMut(&mut Session<'m, AllOps>),
 ) -> Vec<Vec<u8>> {
     for (i, bytes) in inputs.iter().enumerate() {
-        session.input(i).unwrap().copy_from_bytes(bytes).unwrap();
+        if !session.model().has_row_input() {
+            session.input(i).unwrap().copy_from_bytes(bytes).unwrap();
+        }
     }
-    run(session);
+    loop {
+        if let Some(mut rows) = session.input_rows() {
+            rows.copy_from_whole(&inputs[0]).unwrap();
+        }
+        run(session);
+        if !session.wants_rows() {
+            break;
+        }
+        let waits = session.position();
+        assert_eq!(session.poll(Budget::unlimited()), Progress::Rows, "an inference must not go on without its rows");
+        assert_eq!(session.position(), waits);
+    }
     (0..session.model().output_count())
         .map(|i| {
             let output = session.output(i).unwrap();
@@ -167,7 +180,7 @@ fn infer<'m>(
         .collect()
 }
 
-/// Polls to the end with random budgets.
+/// Polls with random budgets, to the end or to where rows are missing.
 ///
 /// # Panics
 /// If a poll does more than its budget, or than the longest row.
@@ -184,12 +197,13 @@ fn poll(session: &mut Session<'_, AllOps>, choose: &mut Choices<'_>) {
             _ => (Budget::macs(max.into()), max.into()),
         };
         let from = session.position();
-        let done = session.poll(budget).is_done();
+        let progress = session.poll(budget);
+        let done = progress.is_done();
         let model = session.model();
         let to = if done { Position { op: model.op_count(), row: 0, pass: 0 } } else { session.position() };
         let work = cost_between(model, from, to);
         assert!(work <= units.max(model.longest_row()), "{work} of a budget of {units}");
-        if done {
+        if !progress.is_pending() {
             return;
         }
     }

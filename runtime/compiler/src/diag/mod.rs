@@ -122,6 +122,12 @@ pub enum CompileError {
         /// The reason.
         why: String,
     },
+    /// The network's input cannot come in rows ([`Options::input_rows`](crate::Options::input_rows)).
+    #[error(
+        "the input cannot come in rows: {0}; layers that can read an image by rows are convolutions, pooling, tables of \
+         8-bit values, f32 functions, and sums and products of tensors of one shape"
+    )]
+    InputRows(String),
     /// A vocabulary is inconsistent.
     #[error("the vocabulary is wrong: {0}")]
     Vocabulary(String),

@@ -38,6 +38,8 @@ pub(crate) struct Grouping {
     pub(crate) last: usize,
     /// How the output of each node from the first to the last is written.
     pub(crate) outputs: Vec<Schedule>,
+    /// The model's input, if it comes in rows, and how.
+    pub(crate) input: Option<(TensorId, Schedule)>,
     /// The maximum of the cost that running in passes adds: entering the operators again, and moving rows.
     pub(crate) cost: u64,
 }
@@ -97,6 +99,91 @@ fn image(graph: &Graph, node: &Node, &work: &Work) -> Result<Option<Image>> {
     Ok(Some(Image { operator, operands, output, inputs, work }))
 }
 
+/// The groups to try that the nodes begin with and that read the model's input `input` in rows, with different numbers of rows in
+/// each pass.
+pub(super) fn candidates_of_input(
+    graph: &Graph,
+    images: &[Option<Image>],
+    live_ranges: &[Option<(u32, u32)>],
+    input: TensorId,
+) -> Result<Vec<Grouping>> {
+    let (_, last_reader) = live_ranges[input].unwrap_or_default();
+    let lasts = (1..images.len()).take(MAX_GROUP - 1).take_while(|&at| images[at].is_some());
+    let mut found = Vec::new();
+    if images.first().is_none_or(Option::is_none) {
+        return Ok(found);
+    }
+    for last in lasts.filter(|&last| last >= last_reader as usize) {
+        for step in STEPS {
+            let Some(group) = schedule(&images[..=last], 0, live_ranges, step) else { continue };
+            let Some(rows) = rows_of_input(graph, &images[..=last], &group, input)? else { continue };
+            if group.passes() > 1 {
+                found.push(Grouping { input: Some((input, rows)), ..group });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// How the rows of the model's input `input` come to the nodes of `group`, all of which are in `images`; `None` if one of them
+/// does not read it by rows.
+fn rows_of_input(
+    graph: &Graph,
+    images: &[Option<Image>],
+    group: &Grouping,
+    input: TensorId,
+) -> Result<Option<Schedule>> {
+    let tensor = &graph.tensors[input];
+    let &[1, height, ..] = &tensor.shape[..] else { return Ok(None) };
+    let mut readings = Vec::new();
+    for (reader, &output) in images.iter().flatten().zip(&group.outputs) {
+        for &(k, base, is_view) in &reader.inputs {
+            if base != input {
+                continue;
+            }
+            let Some(access) = reader.operator.row_access(&reader.operands, k) else { return Ok(None) };
+            let row = reader.operands.input(k).and_then(|value| value.image_row());
+            if is_view || row != Some(access.row_bytes) {
+                return Ok(None);
+            }
+            readings.push((access, output));
+        }
+    }
+    if readings.is_empty() {
+        return Ok(None);
+    }
+    let [first, step] = rows_needed(&readings, height).map(|rows| rows.unwrap_or(1));
+    // Rows that no window reads must have come by the last pass, too.
+    let later = step.saturating_mul(u32::try_from(group.passes() - 1).unwrap_or(u32::MAX));
+    let first = first.max(height.saturating_sub(later));
+    Ok(held(Rows { held: height, first, step }, height, &readings))
+}
+
+/// The rows that readings of a value of `height` rows need in the first pass, and in each further one; `None` if there is no
+/// reading.
+fn rows_needed(readings: &[(RowAccess, Schedule)], height: u32) -> [Option<u32>; 2] {
+    let needed = |&(access, output): &(RowAccess, Schedule)| {
+        let Rows { first, step, .. } = output.rows;
+        let rows = (u64::from(first) - 1) * u64::from(access.stride) + u64::from(access.extent);
+        [rows.saturating_sub(access.lead.into()), u64::from(step) * u64::from(access.stride)]
+    };
+    [0, 1].map(|i| {
+        let rows = readings.iter().map(|reading| needed(reading)[i]).max();
+        rows.map(|rows| rows.clamp(1, height.into()) as u32)
+    })
+}
+
+/// The schedule of a value of which these rows are written, with as few of them held as the readings allow; `None` if one reads
+/// rows before they are written.
+fn held(rows: Rows, height: u32, readings: &[(RowAccess, Schedule)]) -> Option<Schedule> {
+    let whole = Schedule { rows: Rows { held: height, ..rows }, height };
+    let mut held = rows.first.max(rows.step);
+    for &(access, output) in readings {
+        held = held.max(Reading { access, input: whole, output }.held()?);
+    }
+    Some(Schedule { rows: Rows { held: held.min(height), ..rows }, height })
+}
+
 /// The groups to try around node `peak`, with different numbers of rows in each pass.
 pub(super) fn candidates(images: &[Option<Image>], live_ranges: &[Option<(u32, u32)>], peak: usize) -> Vec<Grouping> {
     let mut found = Vec::new();
@@ -134,29 +221,19 @@ fn schedule(images: &[Option<Image>], first: usize, live_ranges: &[Option<(u32, 
         }
         // An output that no other operator of the group reads advances with the last one.
         let own = (u64::from(step) * u64::from(height)).div_ceil(end.into());
-        let needed = |&(access, output): &(RowAccess, Schedule)| {
-            let Rows { first, step, .. } = output.rows;
-            let rows = (u64::from(first) - 1) * u64::from(access.stride) + u64::from(access.extent);
-            [rows.saturating_sub(access.lead.into()), u64::from(step) * u64::from(access.stride)]
-        };
-        let [first_rows, step_rows] = [0, 1].map(|i| {
-            let rows = readings.iter().map(|reading| needed(reading)[i]).max().unwrap_or(own);
-            rows.clamp(1, height.into()) as u32
-        });
-        let mut schedule = Schedule { rows: Rows { held: height, first: first_rows, step: step_rows }, height };
-        let mut held = first_rows.max(step_rows);
-        for (access, output) in readings {
-            held = held.max(Reading { access, input: schedule, output }.held()?);
+        let own = own.clamp(1, height.into()) as u32;
+        let [first_rows, step_rows] = rows_needed(&readings, height).map(|rows| rows.unwrap_or(own));
+        let mut schedule = held(Rows { held: height, first: first_rows, step: step_rows }, height, &readings)?;
+        if live_ranges[image.output].is_none_or(|(_, end)| end as usize > last) {
+            schedule.rows.held = height;
         }
-        let read_later = live_ranges[image.output].is_none_or(|(_, end)| end as usize > last);
-        schedule.rows.held = if read_later { height } else { held.min(height) };
         outputs.push(schedule);
     }
     outputs.reverse();
     let last_pass = outputs.last()?.last();
     let complete = outputs.iter().all(|output| output.last() <= last_pass);
     let cost = images.iter().flatten().zip(&outputs).map(|(image, output)| added_cost(image, output)).sum();
-    complete.then_some(Grouping { first, last, outputs, cost })
+    complete.then_some(Grouping { first, last, outputs, input: None, cost })
 }
 
 /// The overlaps of the group's outputs with inputs of its first operator that no other operator reads. `buffer` is the
@@ -168,7 +245,8 @@ pub(super) fn overlaps(
     buffer: impl Fn(TensorId) -> usize,
 ) -> Vec<Overlap> {
     let Some(Some(reader)) = images.get(group.first) else { return Vec::new() };
-    let dies = |base: TensorId| live_ranges[base].is_some_and(|(_, last)| last as usize == group.first);
+    let whole = |base: TensorId| group.input.is_none_or(|(input, _)| input != base);
+    let dies = |base: TensorId| whole(base) && live_ranges[base].is_some_and(|(_, last)| last as usize == group.first);
     let mut inputs: Vec<TensorId> = reader.inputs.iter().map(|&(_, base, _)| base).filter(|&base| dies(base)).collect();
     inputs.sort_unstable();
     inputs.dedup();

@@ -84,9 +84,18 @@ pub(crate) fn live_ranges(graph: &Graph) -> Vec<Option<(u32, u32)>> {
     live_ranges
 }
 
+/// What a plan may or must have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    /// Whether it may have groups.
+    pub(crate) patch: Patch,
+    /// Whether the input comes in rows, in its first group.
+    pub(crate) input_rows: bool,
+}
+
 /// Plans the memory of a lowered graph, in the order of its nodes with the smallest arena, and with groups as
-/// `patch` asks for.
-pub(crate) fn plan_best(mut graph: Graph, works: &[Work], patch: Patch) -> Result<(Graph, Vec<Work>, MemoryPlan)> {
+/// `wanted` asks for.
+pub(crate) fn plan_best(mut graph: Graph, works: &[Work], wanted: Wanted) -> Result<(Graph, Vec<Work>, MemoryPlan)> {
     let orders = order::orders(&graph);
     let mut fewest_live = usize::MAX;
     let nodes = std::mem::take(&mut graph.nodes);
@@ -115,23 +124,31 @@ pub(crate) fn plan_best(mut graph: Graph, works: &[Work], patch: Patch) -> Resul
     let (order, found) = best.ok_or_else(|| too_many_live(fewest_live))?;
     let works;
     (graph.nodes, works) = ordered(&order);
-    let found = patched(&graph, &works, found, patch)?;
+    let found = patched(&graph, &works, found, wanted)?;
     Ok((graph, works, found))
 }
 
-/// The plan `found`, or one with groups of nodes if that needs less memory and `patch` asks for it.
-fn patched(graph: &Graph, works: &[Work], found: MemoryPlan, patch: Patch) -> Result<MemoryPlan> {
-    let enough = match patch {
-        Patch::Off => return Ok(found),
-        Patch::Auto => 0,
+/// The plan `found`, or one with groups of nodes if that needs less memory and `wanted` asks for it, or if the input is to
+/// come in rows.
+fn patched(graph: &Graph, works: &[Work], found: MemoryPlan, wanted: Wanted) -> Result<MemoryPlan> {
+    let enough = match wanted.patch {
+        Patch::Off if !wanted.input_rows => return Ok(found),
+        Patch::Off | Patch::Auto => 0,
         Patch::Arena(len) => len,
     };
     let images = group::images(graph, works)?;
     let live_ranges = live_ranges(graph);
+    let choose = |tried, less_than| choose(graph, works, &images, tried, enough, less_than);
     let mut best = found;
-    for _ in 0..MAX_GROUPS {
-        let fits = |plan: &MemoryPlan| plan.arena_len <= enough;
-        if fits(&best) {
+    if wanted.input_rows {
+        let &[input] = &graph.inputs[..] else { return Err(no_rows(graph, &images)) };
+        let candidates = group::candidates_of_input(graph, &images, &live_ranges, input)?;
+        let tried = candidates.into_iter().map(|candidate| (candidate.cost, vec![candidate])).collect();
+        best = choose(tried, u32::MAX)?.ok_or_else(|| no_rows(graph, &images))?;
+    }
+    let first = best.groups.len();
+    for _ in first..MAX_GROUPS {
+        if best.arena_len <= enough {
             break;
         }
         let peak = best.peak;
@@ -139,7 +156,7 @@ fn patched(graph: &Graph, works: &[Work], found: MemoryPlan, patch: Patch) -> Re
         if peak >= graph.nodes.len() || !free(peak) {
             break;
         }
-        let mut tried: Vec<(u32, u64, Vec<Grouping>)> = Vec::new();
+        let mut tried = Vec::new();
         for candidate in group::candidates(&images, &live_ranges, peak) {
             if !(candidate.first..=candidate.last).all(free) {
                 continue;
@@ -148,24 +165,9 @@ fn patched(graph: &Graph, works: &[Work], found: MemoryPlan, patch: Patch) -> Re
             let mut groups = best.groups.clone();
             groups.push(candidate);
             groups.sort_unstable_by_key(|group| group.first);
-            let quick = plan(graph, works, &images, &groups, search::quick)?;
-            tried.push((quick.arena_len, cost, groups));
+            tried.push((cost, groups));
         }
-        // The cheapest of those that are small enough, or the smallest.
-        tried.sort_by_key(|&(len, cost, _)| if len <= enough { (enough, cost) } else { (len, cost) });
-        let mut smaller = None;
-        for (_, _, groups) in tried.into_iter().take(THOROUGH) {
-            let plan = plan(graph, works, &images, &groups, search::search)?;
-            let smallest = smaller.as_ref().map_or(best.arena_len, |found: &MemoryPlan| found.arena_len);
-            if plan.arena_len < smallest {
-                let done = fits(&plan);
-                smaller = Some(plan);
-                if done {
-                    break;
-                }
-            }
-        }
-        match smaller {
+        match choose(tried, best.arena_len)? {
             Some(plan) => best = plan,
             None => break,
         }
@@ -173,8 +175,56 @@ fn patched(graph: &Graph, works: &[Work], found: MemoryPlan, patch: Patch) -> Re
     Ok(best)
 }
 
+/// Of the groups that are tried, each with the cost that it adds, the plan of the cheapest that is small enough, or else of the
+/// smallest; `None` if no plan is smaller than `less_than`.
+fn choose(
+    graph: &Graph,
+    works: &[Work],
+    images: &[Option<Image>],
+    tried: Vec<(u64, Vec<Grouping>)>,
+    enough: u32,
+    less_than: u32,
+) -> Result<Option<MemoryPlan>> {
+    let mut quick: Vec<(u32, u64, Vec<Grouping>)> = Vec::new();
+    for (cost, groups) in tried {
+        quick.push((plan(graph, works, images, &groups, search::quick)?.arena_len, cost, groups));
+    }
+    quick.sort_by_key(|&(len, cost, _)| if len <= enough { (enough, cost) } else { (len, cost) });
+    let mut smaller: Option<MemoryPlan> = None;
+    for (_, _, groups) in quick.into_iter().take(THOROUGH) {
+        let plan = plan(graph, works, images, &groups, search::search)?;
+        if plan.arena_len < smaller.as_ref().map_or(less_than, |found| found.arena_len) {
+            let done = plan.arena_len <= enough;
+            smaller = Some(plan);
+            if done {
+                break;
+            }
+        }
+    }
+    Ok(smaller)
+}
+
+/// Why the input cannot come in rows.
+fn no_rows(graph: &Graph, images: &[Option<Image>]) -> CompileError {
+    let why = match &graph.inputs[..] {
+        &[input] => {
+            let shape = &graph.tensors[input].shape;
+            let image = matches!(shape[..], [1, height, ..] if shape.len() == 4 && height > 1);
+            match graph.nodes.first() {
+                _ if !image => "it is no image: it must have the dimensions [1, height, width, channels]".to_string(),
+                Some(node) if images.first().is_none_or(Option::is_none) => {
+                    format!("the network begins with {}, which does not work row by row", node.op.name())
+                }
+                _ => "no two or more layers at its beginning can run together and are all that read it".to_string(),
+            }
+        }
+        inputs => format!("the network has {} inputs, not one", inputs.len()),
+    };
+    CompileError::InputRows(why)
+}
+
 /// Plans the memory of a lowered graph in its own order, without a search.
-pub(crate) fn plan_fast(graph: Graph, works: &[Work], _: Patch) -> Result<(Graph, Vec<Work>, MemoryPlan)> {
+pub(crate) fn plan_fast(graph: Graph, works: &[Work], _: Wanted) -> Result<(Graph, Vec<Work>, MemoryPlan)> {
     let found = plan(&graph, works, &[], &[], search::by_size)?;
     Ok((graph, works.to_vec(), found))
 }
@@ -304,6 +354,12 @@ fn problem(
         problem.buffers.push(Buffer { size, first, last });
     }
     for group in groups {
+        if let Some((input, schedule)) = group.input {
+            let rows =
+                u64::from(bytes(graph, input)) * u64::from(schedule.rows.held) / u64::from(schedule.height.max(1));
+            let size = u32::try_from(rows).ok().and_then(|rows| rows.checked_next_multiple_of(ALIGN));
+            problem.buffers[index[input]].size = size.ok_or_else(too_large)?;
+        }
         for at in group.first..=group.last {
             let output = index[graph.output(&graph.nodes[at])?];
             problem.buffers[output].size = group::buffer_len(group, images, at).ok_or_else(too_large)?;

@@ -1,7 +1,7 @@
 //! Groups: consecutive steps that run together in passes, with the rows of their outputs.
 
 use super::{Builder, Ref};
-use tealight_format::{Group, OpCode, Operands, Reading, Reuse, Rows, Schedule};
+use tealight_format::{Group, OpCode, Operands, Reading, Reuse, RowAccess, Rows, Schedule};
 
 /// Operators that can be in a group.
 pub(super) const IMAGE_CODES: &[OpCode] = &[
@@ -39,7 +39,7 @@ impl Builder<'_, '_> {
         if self.steps.len() < 2 || self.steps.iter().any(|step| !step.group.is_none()) {
             return;
         }
-        let first = self.choose.below(self.steps.len() as u32 - 1) as usize;
+        let first = if self.chained { 0 } else { self.choose.below(self.steps.len() as u32 - 1) as usize };
         let last = first + 1 + self.choose.below((self.steps.len() - first - 1) as u32) as usize;
         let Some(schedules) = self.schedules(first, last) else { return };
         for (at, schedule) in (first..=last).zip(schedules) {
@@ -48,6 +48,53 @@ impl Builder<'_, '_> {
             v.rows = Some(schedule.rows);
             self.steps[at].group = Group { before: (at - first) as u8, after: (last - at) as u8 };
         }
+        if self.chained {
+            self.input_in_rows(last);
+        }
+    }
+
+    /// Lets the rows of the only input come to the group of the steps up to `last`, if only they read it.
+    fn input_in_rows(&mut self, last: usize) {
+        let &[input] = &self.inputs[..] else { return };
+        let v = self.parts.values[input];
+        let (height, wrong) = (v.shape.dim(1), self.choose.one_in(16));
+        let has_views = self.parts.values.iter().any(|v| v.alias == Some(input as u16));
+        if v.image_row().is_none() || ((usize::from(v.last) > last || has_views) && !wrong) {
+            return;
+        }
+        let mut readings = Vec::new();
+        for at in 0..=last {
+            let operands = self.operands(at);
+            for (k, read) in self.steps[at].inputs.iter().enumerate() {
+                if *read == Some(Ref::Value(input)) {
+                    let access = self.steps[at].operator.row_access(&operands, k);
+                    let (Some(access), Some(output)) = (access, operands.output.schedule()) else { return };
+                    readings.push((access, output));
+                }
+            }
+        }
+        let rows = self.rows_for(&readings, height, [1, 1]);
+        let v = &mut self.parts.values[input];
+        v.len = v.image_row().unwrap_or(0) * rows.held;
+        v.rows = Some(rows);
+    }
+
+    /// The rows of a value of height `height` that these readings need, and sometimes more, or less; `own` in the first pass and
+    /// in each further one if there is no reading.
+    fn rows_for(&mut self, readings: &[(RowAccess, Schedule)], height: u32, own: [u32; 2]) -> Rows {
+        let slack = if self.choose.one_in(4) { self.choose.between(-1, 2) } else { 0 };
+        let first = readings.iter().map(|(access, output)| {
+            let rows = (output.rows.first - 1).saturating_mul(access.stride).saturating_add(access.extent);
+            rows.saturating_sub(access.lead)
+        });
+        let step = readings.iter().map(|(access, output)| output.rows.step.saturating_mul(access.stride));
+        let clamped = |rows: u32| rows.saturating_add_signed(slack).clamp(1, height);
+        let [first, step] = [first.max().unwrap_or(own[0]), step.max().unwrap_or(own[1])].map(clamped);
+        let input = Schedule { rows: Rows { held: height, first, step }, height };
+        let held = readings.iter().map(|&(access, output)| Reading { access, input, output }.held().unwrap_or(1));
+        let held = held.max().unwrap_or(1).max(first).max(step);
+        let less = u32::from(held > first.max(step) && self.choose.one_in(3));
+        Rows { held: held.min(height).saturating_sub(less).max(1), first, step }
     }
 
     /// The rows of the outputs of steps `first` to `last`: what the later ones need, and sometimes more, or less.
@@ -71,25 +118,11 @@ impl Builder<'_, '_> {
                 }
             }
             let own = self.choose.between(1, 3) as u32;
-            let slack = if self.choose.one_in(4) { self.choose.between(-1, 2) } else { 0 };
-            let first_rows = readings.iter().map(|(access, output)| {
-                let rows = (output.rows.first - 1).saturating_mul(access.stride).saturating_add(access.extent);
-                rows.saturating_sub(access.lead)
-            });
-            let step = readings.iter().map(|(access, output)| output.rows.step.saturating_mul(access.stride));
-            let clamped = |rows: u32| rows.saturating_add_signed(slack).clamp(1, height);
-            let rows = Rows {
-                held: height,
-                first: clamped(first_rows.max().unwrap_or(own)),
-                step: clamped(step.max().unwrap_or(own)),
-            };
-            let mut schedule = Schedule { rows, height };
-            let held = readings.iter().map(|&(access, output)| Reading { access, input: schedule, output }.held());
-            let held = held.map(|held| held.unwrap_or(1)).max().unwrap_or(1).max(rows.first).max(rows.step);
-            let read_later = usize::from(output.last) > last;
-            let less = u32::from(held > rows.first.max(rows.step) && self.choose.one_in(3));
-            schedule.rows.held = if read_later { height } else { held.min(height).saturating_sub(less).max(1) };
-            schedules[at] = Some(schedule);
+            let mut rows = self.rows_for(&readings, height, [own; 2]);
+            if usize::from(output.last) > last {
+                rows.held = height;
+            }
+            schedules[at] = Some(Schedule { rows, height });
         }
         schedules.into_iter().skip(first).take(last + 1 - first).collect()
     }
@@ -114,7 +147,7 @@ impl Builder<'_, '_> {
             let base = self.base(i);
             let v = self.parts.values[base];
             let Some(access) = reader.operator.row_access(&operands, k) else { continue };
-            if usize::from(v.last) != first || !placed.contains(&base) {
+            if usize::from(v.last) != first || v.rows.is_some() || !placed.contains(&base) {
                 continue;
             }
             let reuse = Reuse {

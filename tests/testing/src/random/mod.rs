@@ -87,6 +87,8 @@ struct Builder<'c, 'b> {
     scale: i32,
     /// Whether some operators shall be a group.
     grouped: bool,
+    /// See [`Grouped`].
+    chained: bool,
     parts: Parts,
     constants: Vec<Value>,
     steps: Vec<Step>,
@@ -103,27 +105,42 @@ pub fn plan(choose: &mut Choices<'_>) -> Parts {
 /// takes by itself.
 pub fn plan_of(choose: &mut Choices<'_>, scale: i32) -> Parts {
     let grouped = choose.one_in(8);
-    random_plan(choose, scale, if grouped { group::IMAGE_CODES } else { OpCode::ALL }, grouped)
+    let grouped = grouped.then_some(Grouped { chained: false });
+    random_plan(choose, scale, if grouped.is_some() { group::IMAGE_CODES } else { OpCode::ALL }, grouped)
 }
 
 /// As [`plan_of`], of operators of one code alone.
 pub fn plan_with(choose: &mut Choices<'_>, scale: i32, code: OpCode) -> Parts {
-    random_plan(choose, scale, &[code], false)
+    random_plan(choose, scale, &[code], None)
 }
 
 /// A random plan of operators on images, most with some of them in a group.
 pub fn grouped_plan(choose: &mut Choices<'_>) -> Parts {
-    random_plan(choose, 1, group::IMAGE_CODES, true)
+    random_plan(choose, 1, group::IMAGE_CODES, Some(Grouped { chained: false }))
+}
+
+/// As [`grouped_plan`], many with an input that comes in rows.
+pub fn plan_in_rows(choose: &mut Choices<'_>) -> Parts {
+    random_plan(choose, 1, group::IMAGE_CODES, Some(Grouped { chained: true }))
+}
+
+/// How operators are chosen of which some are in a group.
+#[derive(Clone, Copy)]
+struct Grouped {
+    /// Whether they have one input at most, and read what others have written where they can.
+    chained: bool,
 }
 
 /// A plan of operators with these codes.
-fn random_plan(choose: &mut Choices<'_>, scale: i32, codes: &[OpCode], grouped: bool) -> Parts {
+fn random_plan(choose: &mut Choices<'_>, scale: i32, codes: &[OpCode], how: Option<Grouped>) -> Parts {
+    let (grouped, chained) = (how.is_some(), how.is_some_and(|how| how.chained));
     let count = choose.between(if grouped { 2 } else { 1 }, 6);
     let wrong = choose.one_in(4);
     let mut builder = Builder {
         choose,
         scale,
         grouped,
+        chained,
         parts: Parts::default(),
         constants: Vec::new(),
         steps: Vec::new(),
@@ -289,13 +306,14 @@ impl Builder<'_, '_> {
                 v.len > 0 && dtypes.contains(&v.dtype) && fits(v)
             })
             .collect();
-        if !found.is_empty() && !self.choose.one_in(4) {
+        if !found.is_empty() && (self.chained || !self.choose.one_in(4)) {
             // The latest make chains, in which memory is handed on.
             let back = self.choose.below(found.len().min(3) as u32) as usize;
             return Ref::Value(found[found.len() - 1 - back]);
         }
         let dtype = self.choose.pick(dtypes);
         match self.choose.below(8) {
+            _ if self.chained && !self.inputs.is_empty() => self.constant(dtype, dims),
             0 => self.constant(dtype, dims),
             1 => Ref::Value(self.state(dtype, dims)),
             _ => {

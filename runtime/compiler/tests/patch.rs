@@ -138,3 +138,48 @@ fn a_network_whose_input_cannot_come_in_rows_is_refused_with_the_reason() {
     assert!(reason(dense(2, &[1, 8, 8, 2])).contains("has 2 inputs"), "{}", reason(dense(2, &[1, 8, 8, 2])));
     assert!(reason(dense(1, &[1, 8, 8, 2])).contains("begins with SoftmaxF32"), "{}", reason(dense(1, &[1, 8, 8, 2])));
 }
+
+/// Layers as those at the beginning of a MobileNet: a convolution with a stride of 2 and padding below alone, then depthwise
+/// ones and those of 1 × 1 in turn, which make the image smaller and deeper.
+fn mobile() -> Graph {
+    let mut b = Builder::new();
+    let mut rng = Rng(9);
+    let mut weights = |b: &mut Builder, name: &str, shape: [u32; 4]| -> TensorId {
+        let floats: Vec<f32> = (0..shape.iter().product()).map(|_| rng.below(2000) as f32 / 1000.0 - 1.0).collect();
+        b.floats(name, &shape, &floats)
+    };
+    let depthwise = |conv| Operator::DepthwiseConv2dF32(DepthwiseConv2dF32(conv));
+    let x = b.input("x", F32, &[1, 48, 20, 2]);
+    let w = weights(&mut b, "w0", [4, 3, 3, 2]);
+    let mut y = b.op("a", Operator::Conv2dF32(conv(2, 0)), [Some(x), Some(w), None], F32, &[1, 24, 10, 4]);
+    let w = weights(&mut b, "w1", [1, 3, 3, 4]);
+    y = b.op("b", depthwise(conv(1, 1)), [Some(y), Some(w), None], F32, &[1, 24, 10, 4]);
+    let w = weights(&mut b, "w2", [8, 1, 1, 4]);
+    y = b.op("c", Operator::Conv2dF32(conv(1, 0)), [Some(y), Some(w), None], F32, &[1, 24, 10, 8]);
+    let w = weights(&mut b, "w3", [1, 3, 3, 8]);
+    y = b.op("d", depthwise(conv(2, 0)), [Some(y), Some(w), None], F32, &[1, 12, 5, 8]);
+    let w = weights(&mut b, "w4", [32, 1, 1, 8]);
+    y = b.op("e", Operator::Conv2dF32(conv(1, 0)), [Some(y), Some(w), None], F32, &[1, 12, 5, 32]);
+    let w = weights(&mut b, "w5", [1, 3, 3, 32]);
+    y = b.op("f", depthwise(conv(1, 1)), [Some(y), Some(w), None], F32, &[1, 12, 5, 32]);
+    let w = weights(&mut b, "w6", [1, 3, 3, 32]);
+    y = b.op("g", depthwise(conv(2, 0)), [Some(y), Some(w), None], F32, &[1, 6, 2, 32]);
+    b.output(y);
+    b.finish()
+}
+
+#[test]
+fn groups_that_follow_each_other_compute_the_same_bits() {
+    let compile = |patch, input_rows| {
+        compile_kernel_graph(mobile(), b"", &Options { patch, input_rows, ..Options::default() }).unwrap()
+    };
+    let (off, auto, rows) = (compile(Patch::Off, false), compile(Patch::Auto, false), compile(Patch::Auto, true));
+    let groups =
+        |compiled: &Compiled| compiled.report.groups.iter().map(|group| [group.first, group.last]).collect::<Vec<_>>();
+    assert!(groups(&rows).windows(2).any(|pair| pair[0][1] + 1 == pair[1][0]), "{:?}", groups(&rows));
+    let expected = outputs(&off, Budget::unlimited());
+    for budget in [Budget::unlimited(), Budget::macs(1)] {
+        assert_eq!(outputs(&auto, budget), expected, "{budget:?}");
+        assert_eq!(outputs(&rows, budget), expected, "{budget:?}");
+    }
+}

@@ -103,15 +103,16 @@ pub(crate) fn execute_in_group<O: Ops>(
     );
 }
 
-/// The rows of an input from `from` on, at most `count` and at most those that have been written in pass `pass`. A
-/// constant that has no image rows is returned whole.
+/// The rows of an input from `from` on, at most `count`; of a value that is not whole in memory, at most those that have been
+/// written in pass `pass`. A constant that has no image rows is returned whole.
 fn strip_of(input: ValueRecord<'_>, pass: u32, from: u32, count: u32) -> ValueWords {
     if input.rank() != 4 {
         return input.words();
     }
     let schedule = input.rows();
     let height = input.dim(1);
-    let (written, oldest) = if schedule.held == 0 {
+    // A whole value may be that of another group, whose passes are others.
+    let (written, oldest) = if schedule.held == 0 || schedule.held >= height {
         (height, 0)
     } else {
         let written = schedule.written(pass, height);

@@ -283,7 +283,7 @@ impl Model<'_> {
             Ok(reader) if !group.is_none() && owner.last as usize == first => reader,
             _ => return false,
         };
-        if self.is_written_in(index, first, at) || owner.rows.is_some() {
+        if self.is_written_in(index, first, at) || self.comes_in_rows(index) {
             return false;
         }
         let operands = self.operands(&reader);

@@ -36,10 +36,12 @@ impl Builder<'_, '_> {
 
     /// Makes some consecutive steps a group, if there are any that can be one.
     pub(super) fn group(&mut self) {
-        if self.steps.len() < 2 || self.steps.iter().any(|step| !step.group.is_none()) {
+        let start = self.steps.iter().rposition(|step| !step.group.is_none()).map_or(0, |at| at + 1);
+        if self.steps.len() < start + 2 {
             return;
         }
-        let first = if self.chained { 0 } else { self.choose.below(self.steps.len() as u32 - 1) as usize };
+        let back = if self.chained { 0 } else { self.choose.below((self.steps.len() - start) as u32 - 1) as usize };
+        let first = start + back;
         let last = first + 1 + self.choose.below((self.steps.len() - first - 1) as u32) as usize;
         let Some(schedules) = self.schedules(first, last) else { return };
         for (at, schedule) in (first..=last).zip(schedules) {
@@ -48,7 +50,7 @@ impl Builder<'_, '_> {
             v.rows = Some(schedule.rows);
             self.steps[at].group = Group { before: (at - first) as u8, after: (last - at) as u8 };
         }
-        if self.chained {
+        if self.chained && first == 0 {
             self.input_in_rows(last);
         }
     }
@@ -147,7 +149,7 @@ impl Builder<'_, '_> {
             let base = self.base(i);
             let v = self.parts.values[base];
             let Some(access) = reader.operator.row_access(&operands, k) else { continue };
-            if usize::from(v.last) != first || v.rows.is_some() || !placed.contains(&base) {
+            if usize::from(v.last) != first || (v.rows.is_some() && first == 0) || !placed.contains(&base) {
                 continue;
             }
             let reuse = Reuse {

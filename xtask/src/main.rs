@@ -121,6 +121,9 @@ enum Task {
         /// Compiles networks as `tealight compile --patch auto` does
         #[arg(long)]
         patch: bool,
+        /// Compiles networks as `tealight compile --input-rows` does
+        #[arg(long, requires = "models")]
+        input_rows: bool,
         /// Models to run [default: all]
         models: Vec<String>,
     },
@@ -208,9 +211,9 @@ fn perform(task: &Task) -> anyhow::Result<()> {
         Task::Bench(args) => bench::bench(&context, args),
         Task::Budget(args) => budget::budget(&context, args),
         Task::Figures { tables } => figures::figures(&context, tables),
-        Task::Conformance { board, json, patch, models } => {
+        Task::Conformance { board, json, patch, input_rows, models } => {
             let patch = if *patch { Patch::Auto } else { Patch::Off };
-            conformance::conformance(&Context { patch, ..context }, board, models, *json)
+            conformance::conformance(&Context { patch, input_rows: *input_rows, ..context }, board, models, *json)
         }
         Task::Period(args) => period::period(&context, args),
         Task::Cost(args) => cost::cost(&context, args),

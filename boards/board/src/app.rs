@@ -231,11 +231,20 @@ fn serve<B: Board, O: Ops>(
         let fault = crate::seeds::chosen(session);
         // An error of the LED does not stop the app.
         let _ = board.led().set_high();
-        let meter = Meter::paint(board);
-        let start = board.ticks();
-        session.run();
-        let ticks = board.ticks().wrapping_sub(start);
-        stack = meter.high_water().max(stack);
+        let mut ticks = 0;
+        loop {
+            let meter = Meter::paint(board);
+            let start = board.ticks();
+            session.run();
+            ticks = board.ticks().wrapping_sub(start).wrapping_add(ticks);
+            stack = meter.high_water().max(stack);
+            if !session.wants_rows() {
+                break;
+            }
+            if !source.fill(board, session)? {
+                return Err(Failure::InputTruncated);
+            }
+        }
         let _ = board.led().set_low();
         #[cfg(feature = "seed-faults")]
         let ticks = crate::seeds::cause(fault, ticks);

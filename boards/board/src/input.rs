@@ -117,7 +117,7 @@ impl Failure {
 
 /// A source of inputs.
 pub(crate) trait InputSource {
-    /// Fills the model's inputs; returns false if there are no more.
+    /// Fills the model's inputs, or the rows of its input that an inference wants next; returns false if there are no more.
     fn fill<B: Board, O: Ops>(&mut self, board: &mut B, session: &mut Session<'_, O>) -> Result<bool, Failure>;
 }
 
@@ -127,6 +127,11 @@ pub(crate) struct RawInput(pub(crate) Option<&'static [u8]>);
 impl InputSource for RawInput {
     fn fill<B: Board, O: Ops>(&mut self, board: &mut B, session: &mut Session<'_, O>) -> Result<bool, Failure> {
         let mut any = false;
+        if let Some(mut rows) = session.input_rows() {
+            let bytes = rows.tensor.as_bytes_mut();
+            let read = next(board, &mut self.0, bytes)?;
+            return if read == 0 || read == bytes.len() { Ok(read > 0) } else { Err(Failure::InputTruncated) };
+        }
         for index in 0..session.model().input_count() {
             let Some(mut tensor) = session.input(index) else { break };
             let bytes = tensor.as_bytes_mut();

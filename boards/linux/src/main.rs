@@ -54,14 +54,14 @@ fn run(model: &Path, input: &Path, output: &Path) -> Result<(), Box<dyn Error>> 
     }
     while once || !left.is_empty() {
         once = false;
+        let mut each = Vec::new();
         for i in 0..input_count {
-            let mut tensor = session.input(i).ok_or("the model has fewer inputs")?;
-            let len = tensor.as_bytes_mut().len();
+            let len = session.model().input_value(i).map_or(0, |input| input.whole_len() as usize);
             let (now, later) = left.split_at_checked(len).ok_or("the input ends within an inference")?;
-            tensor.copy_from_bytes(now)?;
+            each.push(now);
             left = later;
         }
-        session.run();
+        session.run_on(&each)?;
         for i in 0..output_count {
             outputs.extend_from_slice(session.output(i).ok_or("the model has fewer outputs")?.as_bytes());
         }

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::mapped::{Mapped, aligned};
 use self_cell::{MutBorrow, self_cell};
 use std::fmt;
-use tealight::{Align16, AllOps, Budget, Model, Position, Progress, Tensor, TensorMut};
+use tealight::{Align16, AllOps, Budget, InputRows, Model, Position, Progress, Tensor, TensorError, TensorMut};
 
 /// A session of the core that a [`CandleEngine`] serves.
 type Inner<'a> = tealight::Session<'a, AllOps, CandleEngine>;
@@ -78,6 +78,24 @@ impl MappedSession {
     /// Returns value `index` of the plan as it is in memory; see [`tealight::Session::value`].
     pub fn value(&self, index: usize) -> Tensor<'_> {
         self.session().value(index)
+    }
+
+    /// Returns the rows of the input that are to be written next; see [`tealight::Session::input_rows`].
+    pub fn input_rows(&mut self) -> Option<InputRows<'_>> {
+        self.0.with_dependent_mut(|_, session| session.input_rows())
+    }
+
+    /// Returns whether the inference in progress waits for rows of the input.
+    pub fn wants_rows(&self) -> bool {
+        self.session().wants_rows()
+    }
+
+    /// Runs one inference on whole inputs; see [`tealight::Session::run_on`].
+    ///
+    /// # Errors
+    /// An input has another number of bytes, or is missing.
+    pub fn run_on(&mut self, inputs: &[&[u8]]) -> std::result::Result<(), TensorError> {
+        self.0.with_dependent_mut(|_, session| session.run_on(inputs))
     }
 
     /// Runs one inference to its end, or the rest of the one in progress.

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::evaluation::{Evaluation, Scores};
 use crate::fidelity::Fidelity;
 use crate::given::Given;
+use crate::layers;
 use crate::model_file;
 use crate::output_file::OutputFile;
 use crate::progress::Stages;
@@ -89,6 +90,14 @@ pub(crate) struct Args {
     /// network without such layers is compiled as with off.
     #[arg(long, value_name = "HOW", default_value = "off", value_parser = parse_patch)]
     patch: Patch,
+    /// Takes the input, an image, row by row while the network runs, so that only a few of its rows are in memory
+    ///
+    /// The program writes the rows that the inference asks for (`Session::input_rows` in Rust, `tealight_input_rows` in C),
+    /// such as a camera delivers them. The first layers run together as with --patch; where that is off, auto is taken. The
+    /// output bits are the same. Refused for a network whose input is no image, or that begins with a layer that does
+    /// not work by rows.
+    #[arg(long)]
+    input_rows: bool,
     /// The core, or the board, for which weights are laid out: Cortex-M4F, nucleo-f446re
     ///
     /// The file runs on every core with the same bits; on others than the target it may take more instructions. Cores
@@ -135,6 +144,7 @@ Keys of --json (lengths in bytes):
   batch_arena_bytes     the same as arena_bytes for the plan that reads several tokens at a time; absent if there is none
 lower_bound_bytes     the maximum that is live at one time, if no byte is shared
   greedy_by_size_bytes  what plain greedy-by-size planning needs
+  input_rows            with --input-rows: [rows of the input in memory at a time, all its rows]
   groups                with --patch: [{first, last, passes, cost}]: the operators that run together, in how many passes,
                         and the cost that this adds at most, in units of about a multiply-accumulate
   passes                [{name, summary}]: what the compiler did
@@ -177,6 +187,8 @@ struct CompileReport<'a> {
     batch_arena_bytes: Option<u32>,
     lower_bound_bytes: u64,
     greedy_by_size_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_rows: Option<[u32; 2]>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     groups: Vec<Group>,
     passes: Vec<Pass<'a>>,
@@ -237,6 +249,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         max_memory: args.max_memory,
         folder: model_file::folder(&args.input),
         patch: args.patch,
+        input_rows: args.input_rows,
         target: args.target.as_deref().map(target).transpose()?.unwrap_or_default(),
         ..Options::default()
     };
@@ -289,6 +302,7 @@ pub(crate) fn run(args: &Args, screen: &mut Screen) -> Result<()> {
         batch_arena_bytes: found.batch_arena_len,
         lower_bound_bytes: found.lower_bound.into(),
         greedy_by_size_bytes: found.greedy_by_size.into(),
+        input_rows: layers::rows_in_memory(&model, 0),
         groups: found.groups.iter().map(Group::of).collect(),
         passes: found.passes.iter().map(|(name, summary)| Pass { name, summary }).collect(),
         notes: &found.notes,
@@ -473,6 +487,9 @@ fn print(report: &CompileReport<'_>, screen: &mut Screen) -> Result<()> {
     );
     let (text, _) = table.draw(screen.table_width());
     screen.print(text.trim_start_matches('\n'))?;
+    if let Some([held, height]) = report.input_rows {
+        screen.print(format!("the input comes in rows, of which {held} of {height} are in memory at a time\n"))?;
+    }
     for group in &report.groups {
         screen.print(format!(
             "operators {} to {} run together in {} passes, which costs at most {} units of about a \

@@ -71,6 +71,8 @@ Keys of --json (lengths in bytes, indices from 0):
   batch            {inputs: [tensor], operators, cost, arena_bytes}: the second
                    plan, which reads several tokens at a time; absent if there
                    is none
+  input_rows       of a model whose input comes in rows: [rows in memory at a
+                   time, all rows]
   groups           [{first, last, passes}]: the operators that run together, a
                    few rows of each in a pass; absent if there are none
   memory           [{value, role, operator, offset, bytes, first, last}]: role
@@ -110,6 +112,8 @@ pub(crate) struct InspectReport<'a> {
     pub(crate) totals: Totals,
     #[serde(skip_serializing_if = "Option::is_none")]
     batch: Option<Batch<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_rows: Option<[u32; 2]>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     groups: Vec<Group>,
     memory: Vec<Resident>,
@@ -171,6 +175,7 @@ impl<'a> InspectReport<'a> {
                 cost: batch.cost(),
                 arena_bytes: batch.arena_len() as u64,
             }),
+            input_rows: layers::rows_in_memory(model, 0),
             groups: layers::groups(model),
             memory: layers::residents(model),
             slices,
@@ -248,6 +253,9 @@ fn print_summary(report: &InspectReport<'_>, screen: &mut Screen) -> Result<()> 
             "slices".into(),
             format!("a budget of {budget} takes {calls}; the longest costs {longest}, in {place}"),
         ]);
+    }
+    if let Some([held, height]) = report.input_rows {
+        table.row(["input rows".into(), format!("{held} of {height} in memory at a time; the program writes them")]);
     }
     for &Group { first, last, passes } in &report.groups {
         table.row([

@@ -111,6 +111,12 @@ pub(crate) struct Group {
     pub passes: u32,
 }
 
+/// The number of rows of model input `i` that are in memory at a time, and of all its rows; `None` if it does not come in rows.
+pub(crate) fn rows_in_memory(model: &Model<'_>, i: usize) -> Option<[u32; 2]> {
+    let schedule = model.input_value(i)?.schedule()?;
+    Some([schedule.rows.held, schedule.height])
+}
+
 /// The groups of a model, in order.
 pub(crate) fn groups(model: &Model<'_>) -> Vec<Group> {
     let group = |first: usize| {

@@ -240,12 +240,8 @@ fn infer(
     for sample in samples {
         session.reset();
         for k in 0..sample.count() {
-            for (i, stream) in sample.streams.iter().enumerate() {
-                let mut input = session.input(i).ok_or_else(|| Error::new(format!("the model has no input {i}")))?;
-                let copied = input.copy_from_bytes(stream.get(k));
-                copied.map_err(|error| Error::new(format!("cannot write input {i}")).cause(error))?;
-            }
-            session.run();
+            let inputs: Vec<&[u8]> = sample.streams.iter().map(|stream| stream.get(k)).collect();
+            session.run_on(&inputs).map_err(|error| Error::new("cannot write the inputs").cause(error))?;
             let outputs: Vec<&[u8]> =
                 (0..session.model().output_count()).filter_map(|i| Some(session.output(i)?.as_bytes())).collect();
             take(&outputs)?;

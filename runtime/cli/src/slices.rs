@@ -39,7 +39,11 @@ pub(crate) fn slices(model: &Model<'_>, budget: u64) -> Result<Slices> {
     let session = session.map_err(|error| Error::new("cannot slice an inference of the model").cause(error))?;
     let mut session = session.with_engine(Nothing);
     let (mut parts, mut from, mut progress) = (Vec::new(), session.position(), Progress::Pending);
-    while progress.is_pending() {
+    while !progress.is_done() {
+        if progress.wants_rows() {
+            let _ = session.input_rows();
+            from = session.position();
+        }
         progress = session.poll(Budget::macs(budget));
         let end = Position { op: model.op_count(), ..Position::default() };
         let to = if progress.is_done() { end } else { session.position() };

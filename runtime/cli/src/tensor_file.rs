@@ -68,7 +68,7 @@ impl TensorKind {
             dtype: value.dtype,
             shape: value.shape.dims().iter().map(|dim| u64::from(*dim)).collect(),
             quantization: value.quantization,
-            len: value.len as usize,
+            len: value.whole_len() as usize,
         }
     }
 

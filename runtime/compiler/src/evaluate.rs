@@ -2,7 +2,7 @@
 
 use crate::diag::CompileError;
 use crate::limit::Limit;
-use crate::session::write_input;
+use crate::session::input_bytes;
 use tealight::{Model, OwnedSession};
 
 /// The expected first output for each held-out input.
@@ -114,12 +114,14 @@ pub fn evaluate(
         session.reset();
         for sample in stream {
             let mut rest = &sample[..];
+            let mut inputs = Vec::new();
             for (k, &size) in sizes.iter().enumerate() {
                 let (numbers, after) = rest.split_at(size);
                 rest = after;
-                write_input(&mut session, k, numbers).map_err(EvaluateError::Model)?;
+                inputs.push(input_bytes(&model, k, numbers).map_err(EvaluateError::Model)?);
             }
-            session.run();
+            let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+            session.run_on(&inputs).map_err(|error| EvaluateError::Model(error.to_string()))?;
             let found = session.output(0);
             match targets {
                 Targets::Classes(classes) => {

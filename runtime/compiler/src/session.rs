@@ -2,41 +2,50 @@
 
 use crate::quantize::{Activations, Params};
 use tealight::OwnedSession;
-use tealight_format::DType;
+use tealight_format::{DType, Model};
 
 /// Sets input `k` to these f32 values, converted to its type.
 ///
 /// # Errors
 /// The input takes another number of values, or has a type that f32 values cannot be converted to.
 pub(crate) fn write_input(session: &mut OwnedSession, k: usize, numbers: &[f32]) -> Result<(), String> {
-    let no_input = || format!("it has no input {k}");
-    let value = session.model().value(session.model().input(k).ok_or_else(no_input)?);
+    let bytes = input_bytes(&session.model(), k, numbers)?;
+    let mut input = session.input(k).ok_or_else(|| format!("it has no input {k}"))?;
+    input.copy_from_bytes(&bytes).map_err(|error| error.to_string())
+}
+
+/// The bytes of input `k` with these f32 values, converted to its type.
+///
+/// # Errors
+/// The input has a type that f32 values cannot be converted to.
+pub(crate) fn input_bytes(model: &Model<'_>, k: usize, numbers: &[f32]) -> Result<Vec<u8>, String> {
+    let value = model.input_value(k).ok_or_else(|| format!("it has no input {k}"))?;
+    let is_quantized = value.quantization.scale > 0.0;
     let params = |of: Activations| Params::new(value.quantization, of);
-    let mut input = session.input(k).ok_or_else(no_input)?;
-    let copied = match value.dtype {
-        DType::F32 => input.copy_from(numbers),
-        DType::I8 if value.quantization.scale > 0.0 => {
+    let numbers = numbers.iter().copied();
+    Ok(match value.dtype {
+        DType::F32 => numbers.flat_map(f32::to_le_bytes).collect(),
+        DType::I8 if is_quantized => {
             let params = params(Activations::Int8);
-            input.copy_from(&numbers.iter().map(|&number| params.quantize(number) as i8).collect::<Vec<_>>())
+            numbers.map(|number| params.quantize(number) as i8 as u8).collect()
         }
-        DType::I16 if value.quantization.scale > 0.0 => {
+        DType::I16 if is_quantized => {
             let params = params(Activations::Int16);
-            input.copy_from(&numbers.iter().map(|&number| params.quantize(number) as i16).collect::<Vec<_>>())
+            numbers.flat_map(|number| (params.quantize(number) as i16).to_le_bytes()).collect()
         }
-        DType::U8 if value.quantization.scale > 0.0 => {
+        DType::U8 if is_quantized => {
             let steps =
                 |number: f32| (number / value.quantization.scale).round() + value.quantization.zero_point as f32;
-            input.copy_from(&numbers.iter().map(|&number| steps(number) as u8).collect::<Vec<_>>())
+            numbers.map(|number| steps(number) as u8).collect()
         }
-        DType::I32 => input.copy_from(&numbers.iter().map(|&number| number as i32).collect::<Vec<_>>()),
+        DType::I32 => numbers.flat_map(|number| (number as i32).to_le_bytes()).collect(),
         dtype => {
             return Err(format!(
                 "its input {k} is {}; accepted: float32, int32, quantized int8, uint8 or int16",
                 dtype.name()
             ));
         }
-    };
-    copied.map_err(|error| error.to_string())
+    })
 }
 
 /// Returns the values of a tensor of type float32, int8 or int16, as f32.

@@ -88,6 +88,7 @@ impl TealightError {
             | LoadError::MissingI4Weights
             | LoadError::MissingPairedWeights => new(TealightStatus::MissingType),
             LoadError::MissingGroups => new(TealightStatus::MissingGroups),
+            LoadError::MissingRowInput => new(TealightStatus::MissingRowInput),
             LoadError::CostTooHigh { found, allowed } => new(TealightStatus::CostTooHigh).with(allowed, found),
             LoadError::RowTooLong { found, allowed } => new(TealightStatus::RowTooLong).with(allowed, found),
         }

@@ -30,8 +30,8 @@ pub struct TealightPosition {
 /// TEALIGHT_UNLIMITED for all that is left. If one row alone costs more, the call computes that row: at most
 /// TealightModel.longest_row. On a Cortex-M4 a unit takes two to four instructions in common networks.
 ///
-/// Returns TEALIGHT_STATUS_OK if the inference has ended, TEALIGHT_STATUS_PENDING if there is more to do, or
-/// TEALIGHT_STATUS_NULL_POINTER, _MISALIGNED_SESSION, _NOT_OPEN or _BUSY.
+/// Returns TEALIGHT_STATUS_OK if the inference has ended, TEALIGHT_STATUS_PENDING if there is more to do, TEALIGHT_STATUS_ROWS if
+/// rows of the input are missing (tealight_input_rows), or TEALIGHT_STATUS_NULL_POINTER, _MISALIGNED_SESSION, _NOT_OPEN or _BUSY.
 ///
 /// # Safety
 /// As for tealight_input_count.
@@ -53,9 +53,9 @@ pub unsafe extern "C" fn tealight_poll_operator(session: *mut TealightSession) -
     unsafe { poll(session, Budget::layer()) }
 }
 
-/// Runs one inference to its end, or the rest of the one in progress.
+/// Runs one inference to its end, or the rest of the one in progress; if the input comes in rows, to where rows are missing.
 ///
-/// Returns TEALIGHT_STATUS_OK, or TEALIGHT_STATUS_NULL_POINTER, _MISALIGNED_SESSION, _NOT_OPEN or _BUSY.
+/// Returns TEALIGHT_STATUS_OK, TEALIGHT_STATUS_ROWS if rows of the input are missing (tealight_input_rows), or TEALIGHT_STATUS_NULL_POINTER, _MISALIGNED_SESSION, _NOT_OPEN or _BUSY.
 ///
 /// # Safety
 /// As for tealight_input_count.
@@ -116,6 +116,7 @@ unsafe fn poll(session: *mut TealightSession, budget: Budget) -> TealightStatus 
     match unsafe { with_open(session, |body| Ok(body.with_session(|session| session.poll(budget)))) } {
         Ok(Progress::Done) => TealightStatus::Ok,
         Ok(Progress::Pending) => TealightStatus::Pending,
+        Ok(Progress::Rows) => TealightStatus::Rows,
         Err(status) => status,
     }
 }

@@ -33,7 +33,7 @@ pub use session::{
 };
 pub use status::{TEALIGHT_ABI_VERSION, TealightStatus, tealight_abi_version, tealight_status_text, tealight_version};
 pub use tensor::{
-    TEALIGHT_MAX_RANK, TealightTensor, TealightType, tealight_get_output, tealight_get_output_f32, tealight_input,
-    tealight_input_count, tealight_input_info, tealight_output, tealight_output_count, tealight_output_info,
-    tealight_set_input, tealight_set_input_f32,
+    TEALIGHT_MAX_RANK, TealightRows, TealightTensor, TealightType, tealight_get_output, tealight_get_output_f32,
+    tealight_input, tealight_input_count, tealight_input_info, tealight_input_rows, tealight_output,
+    tealight_output_count, tealight_output_info, tealight_set_input, tealight_set_input_f32,
 };

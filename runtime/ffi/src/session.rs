@@ -191,7 +191,8 @@ pub struct TealightLimits {
 ///
 /// Returns TEALIGHT_STATUS_OK, or TEALIGHT_STATUS_NULL_POINTER, _BAD_LENGTH, _BUSY, _MISALIGNED_SESSION, _MISALIGNED_MODEL,
 /// _MISALIGNED_ARENA, _ARENA_TOO_SMALL, _OVERLAP, _NOT_SAFETENSORS, _NOT_COMPILED, _FORMAT_VERSION, _DAMAGED_MODEL,
-/// _MISSING_OPERATOR, _MISSING_TYPE, _MISSING_GROUPS, _COST_TOO_HIGH or _ROW_TOO_LONG. The session is not open then.
+/// _MISSING_OPERATOR, _MISSING_TYPE, _MISSING_GROUPS, _MISSING_ROW_INPUT, _COST_TOO_HIGH or _ROW_TOO_LONG. The session is not
+/// open then.
 ///
 /// # Safety
 /// Pointers are null, or valid for as many bytes as is said; model and arena stay so until the session is closed.

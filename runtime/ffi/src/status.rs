@@ -14,6 +14,8 @@ pub enum TealightStatus {
     Ok = 0,
     /// The inference has not ended: poll again.
     Pending = 1,
+    /// The inference waits for rows of the input: write those of tealight_input_rows, and poll again.
+    Rows = 2,
     /// A pointer that must not be null is null.
     NullPointer = -1,
     /// The session is not open: it was never opened, opening it failed, it was closed, or it is a copy of another.
@@ -38,6 +40,8 @@ pub enum TealightStatus {
     NotQuantized = -11,
     /// The numbers are not aligned as a float must be.
     MisalignedNumbers = -12,
+    /// The input comes in rows, and there is no memory for all of it: see tealight_input_rows.
+    InputInRows = -13,
     /// The model's bytes are not a safetensors file of this format: `place` is a byte.
     NotSafetensors = -20,
     /// A safetensors file, but not a compiled model: `tealight compile` makes one.
@@ -61,6 +65,8 @@ pub enum TealightStatus {
     RowTooLong = -34,
     /// The library was built without a model of its own.
     NoBuiltInModel = -35,
+    /// The model's input comes in rows (`tealight compile --input-rows`), which the library was built without.
+    MissingRowInput = -36,
 }
 
 /// What a status means, as one English sentence without a full stop. The text is constant and never null; of a number that
@@ -83,9 +89,10 @@ pub extern "C" fn tealight_abi_version() -> u32 {
 }
 
 /// The texts, in the order of the statuses.
-const TEXTS: [(TealightStatus, &CStr); 24] = [
+const TEXTS: [(TealightStatus, &CStr); 27] = [
     (TealightStatus::Ok, c"success"),
     (TealightStatus::Pending, c"the inference has not ended: poll again"),
+    (TealightStatus::Rows, c"the inference waits for rows of the input: write them, and poll again"),
     (TealightStatus::NullPointer, c"a pointer is null"),
     (TealightStatus::NotOpen, c"the session is not open"),
     (TealightStatus::Busy, c"another function is still working on the session"),
@@ -98,6 +105,7 @@ const TEXTS: [(TealightStatus, &CStr); 24] = [
     (TealightStatus::Overlap, c"session, arena or model share memory"),
     (TealightStatus::NotQuantized, c"the tensor is neither f32 nor quantized, so f32 numbers cannot be converted"),
     (TealightStatus::MisalignedNumbers, c"the numbers are not aligned as a float must be"),
+    (TealightStatus::InputInRows, c"the input comes in rows, and is never in memory as a whole"),
     (TealightStatus::NotSafetensors, c"not a valid safetensors file"),
     (TealightStatus::NotCompiled, c"a safetensors file, but not a compiled model: make one with `tealight compile`"),
     (TealightStatus::FormatVersion, c"the model was compiled for another version of the format: compile it again"),
@@ -108,6 +116,7 @@ const TEXTS: [(TealightStatus, &CStr); 24] = [
     (TealightStatus::CostTooHigh, c"an inference costs more than the limit"),
     (TealightStatus::RowTooLong, c"the model's longest row costs more than the limit"),
     (TealightStatus::NoBuiltInModel, c"the library was built without a model of its own"),
+    (TealightStatus::MissingRowInput, c"the model's input comes in rows, which the library was built without"),
 ];
 
 fn text(status: i32) -> &'static CStr {

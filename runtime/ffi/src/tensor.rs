@@ -1,10 +1,11 @@
 //! Inputs and outputs.
 
+use crate::linked::Linked;
 use crate::pointer::{Region, Target, status};
 use crate::session::{Body, TealightSession, with_open};
 use crate::status::TealightStatus;
 use core::slice;
-use tealight::{DType, TensorError, Value};
+use tealight::{DType, Session, TensorError, TensorMut, Value};
 
 /// The maximum number of dimensions of a tensor.
 pub const TEALIGHT_MAX_RANK: usize = 6;
@@ -118,7 +119,8 @@ pub unsafe extern "C" fn tealight_output_info(
 /// All inputs must be written before each inference, because their memory is used again while the model runs. They must not
 /// be written while a function of this session runs.
 ///
-/// Returns TEALIGHT_STATUS_OK, or TEALIGHT_STATUS_NULL_POINTER, _MISALIGNED_SESSION, _NOT_OPEN, _BUSY or _BAD_INDEX.
+/// Returns TEALIGHT_STATUS_OK, or TEALIGHT_STATUS_NULL_POINTER, _MISALIGNED_SESSION, _NOT_OPEN, _BUSY, _BAD_INDEX or
+/// _INPUT_IN_ROWS.
 ///
 /// # Safety
 /// As for tealight_input_count.
@@ -129,7 +131,12 @@ pub unsafe extern "C" fn tealight_input(
     bytes: *mut *mut u8,
 ) -> TealightStatus {
     // SAFETY: the caller's promise.
-    unsafe { answer(session, bytes, |body| Ok(body.address(&value(body, Side::Input, index)?))) }
+    unsafe {
+        answer(session, bytes, |body| {
+            let value = value(body, Side::Input, index)?;
+            if value.rows.is_some() { Err(TealightStatus::InputInRows) } else { Ok(body.address(&value)) }
+        })
+    }
 }
 
 /// Writes the address of the first byte of model output `index` to `bytes`, aligned to TEALIGHT_ALIGNMENT; its length is
@@ -156,8 +163,8 @@ pub unsafe extern "C" fn tealight_output(
 
 /// Copies `length` bytes, which must be the length of the tensor, into model input `index`.
 ///
-/// Returns TEALIGHT_STATUS_OK, or TEALIGHT_STATUS_NULL_POINTER, _MISALIGNED_SESSION, _NOT_OPEN, _BUSY, _BAD_INDEX or
-/// _BAD_LENGTH; the input is unchanged then.
+/// Returns TEALIGHT_STATUS_OK, or TEALIGHT_STATUS_NULL_POINTER, _MISALIGNED_SESSION, _NOT_OPEN, _BUSY, _BAD_INDEX,
+/// _INPUT_IN_ROWS or _BAD_LENGTH; the input is unchanged then.
 ///
 /// # Safety
 /// As for tealight_input_count; `bytes` is valid for reading `length` bytes, none of them in the arena.
@@ -171,7 +178,7 @@ pub unsafe extern "C" fn tealight_set_input(
     let set = |body: &mut Body| {
         let source = Region::new(bytes, length)?;
         body.with_session(|session| {
-            let mut input = session.input(index as usize).ok_or(TealightStatus::BadIndex)?;
+            let mut input = whole_input(session, index)?;
             // SAFETY: the caller's promise.
             input.copy_from_bytes(unsafe { source.bytes() }).map_err(of_tensor)
         })
@@ -227,7 +234,7 @@ pub unsafe extern "C" fn tealight_set_input_f32(
     let set = |body: &mut Body| {
         check_floats(numbers, count)?;
         body.with_session(|session| {
-            let mut input = session.input(index as usize).ok_or(TealightStatus::BadIndex)?;
+            let mut input = whole_input(session, index)?;
             // SAFETY: the pointer is neither null nor misaligned, and the caller promises the rest.
             input.quantize_from(unsafe { slice::from_raw_parts(numbers, count) }).map_err(of_tensor)
         })
@@ -266,6 +273,54 @@ pub unsafe extern "C" fn tealight_get_output_f32(
     };
     // SAFETY: the caller's promise.
     status(unsafe { with_open(session, get) })
+}
+
+/// Rows of an image.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
+pub struct TealightRows {
+    /// The first of them, from 0.
+    pub first: u32,
+    /// Their number; 0 if no rows are wanted.
+    pub count: u32,
+    /// Where they are, one after another; null if no rows are wanted.
+    pub bytes: *mut u8,
+    /// Their length in bytes.
+    pub length: usize,
+}
+
+/// Writes to `rows` which rows of the input are to be written next, and where: before an inference, and whenever tealight_poll or
+/// tealight_run returns TEALIGHT_STATUS_ROWS. At any other time, and for a model whose input does not come in rows
+/// (`tealight compile --input-rows`), their number is 0.
+///
+/// Rows that are still needed move in the arena when rows are asked for the first time; without that, an inference that waits for
+/// rows does not go on.
+///
+/// Returns TEALIGHT_STATUS_OK, or TEALIGHT_STATUS_NULL_POINTER, _MISALIGNED_SESSION, _NOT_OPEN or _BUSY.
+///
+/// # Safety
+/// As for tealight_input_count.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tealight_input_rows(session: *mut TealightSession, rows: *mut TealightRows) -> TealightStatus {
+    const NONE: TealightRows = TealightRows { first: 0, count: 0, bytes: core::ptr::null_mut(), length: 0 };
+    let wanted = |body: &mut Body| {
+        body.with_session(|session| match session.input_rows() {
+            Some(mut rows) => {
+                let (range, bytes) = (rows.range.clone(), rows.tensor.as_bytes_mut());
+                let (count, length) = (range.end.saturating_sub(range.start), bytes.len());
+                Ok(TealightRows { first: range.start, count, bytes: bytes.as_mut_ptr(), length })
+            }
+            None => Ok(NONE),
+        })
+    };
+    // SAFETY: the caller's promise.
+    unsafe { answer(session, rows, wanted) }
+}
+
+/// Model input `index`, all of which is in memory.
+fn whole_input<'s>(session: &'s mut Session<'_, Linked>, index: u32) -> Result<TensorMut<'s>, TealightStatus> {
+    let in_rows = session.model().has_row_input() && index == 0;
+    session.input(index as usize).ok_or(if in_rows { TealightStatus::InputInRows } else { TealightStatus::BadIndex })
 }
 
 /// Writes what `question` returns for the open session to `target`.
@@ -318,7 +373,8 @@ fn describe(value: &Value) -> TealightTensor {
     for (i, dimension) in shape.iter_mut().enumerate() {
         *dimension = value.shape.dim(i);
     }
-    let length = value.len as usize;
+    // Of an input that comes in rows, not all bytes are in memory.
+    let length = value.whole_len() as usize;
     TealightTensor {
         dtype,
         rank: value.shape.rank() as u32,

@@ -2,10 +2,10 @@
 
 use std::ptr::{null, null_mut};
 use tealight_ffi::{
-    TEALIGHT_UNLIMITED, TealightError, TealightLimits, TealightPlace, TealightSession, TealightStatus, TealightTensor,
-    TealightType, tealight_close, tealight_get_output, tealight_input, tealight_input_info, tealight_open,
-    tealight_output_count, tealight_poll, tealight_position, tealight_reset, tealight_run, tealight_set_input,
-    tealight_set_input_f32, tealight_status_text,
+    TEALIGHT_UNLIMITED, TealightError, TealightLimits, TealightPlace, TealightRows, TealightSession, TealightStatus,
+    TealightTensor, TealightType, tealight_close, tealight_get_output, tealight_input, tealight_input_info,
+    tealight_input_rows, tealight_open, tealight_output_count, tealight_poll, tealight_position, tealight_reset,
+    tealight_run, tealight_set_input, tealight_set_input_f32, tealight_status_text,
 };
 
 #[repr(C, align(16))]
@@ -13,6 +13,9 @@ struct Aligned<T: ?Sized>(T);
 
 /// Three int8 numbers in, the same numbers without the negative ones out.
 static RELU: &Aligned<[u8]> = &Aligned(*include_bytes!("../../core/tests/relu.safetensors"));
+
+/// An image of 8 × 4 int8 pixels in, in rows; 4 × 2 out.
+static ROWS: &Aligned<[u8]> = &Aligned(*include_bytes!("../../core/tests/rows.safetensors"));
 
 /// A network of several operators and rows.
 static DIGITS: &Aligned<[u8]> = &Aligned(*include_bytes!("../../../models/digits/digits.safetensors"));
@@ -226,4 +229,43 @@ fn every_status_has_a_text_of_its_own() {
     let header = include_str!("../../../include/tealight.h");
     let declared = header.lines().filter(|line| line.starts_with("  TEALIGHT_STATUS_") && line.contains(" = ")).count();
     assert_eq!(texts.len(), declared);
+}
+
+#[test]
+fn rows_of_an_input_are_written_where_the_library_says() {
+    let memory = Memory::opened(&ROWS.0);
+    let image: Vec<u8> = (0..32).map(|i: u8| i.wrapping_mul(29)).collect();
+    let expected = {
+        let mut session = tealight::OwnedSession::from_bytes(&ROWS.0).expect("the model is valid");
+        session.run_on(&[&image]).expect("the image has its length");
+        session.output(0).expect("there is an output").as_bytes().to_vec()
+    };
+    let mut rows = TealightRows { first: 0, count: 0, bytes: null_mut(), length: 0 };
+    let mut seen = Vec::new();
+    // SAFETY: the session is open, the pointers are valid, and rows are written within their length.
+    unsafe {
+        let mut address = null_mut();
+        assert_eq!(tealight_input(memory.session, 0, &raw mut address), TealightStatus::InputInRows);
+        let refused = tealight_set_input(memory.session, 0, image.as_ptr(), image.len());
+        assert_eq!(refused, TealightStatus::InputInRows);
+        loop {
+            assert_eq!(tealight_input_rows(memory.session, &raw mut rows), TealightStatus::Ok);
+            assert_eq!(rows.length, 4 * rows.count as usize);
+            seen.push((rows.first, rows.count));
+            let from = image.as_ptr().add(4 * rows.first as usize);
+            rows.bytes.copy_from_nonoverlapping(from, rows.length);
+            match tealight_run(memory.session) {
+                TealightStatus::Rows => assert_eq!(tealight_run(memory.session), TealightStatus::Rows),
+                status => break assert_eq!(status, TealightStatus::Ok),
+            }
+        }
+        let mut output = [0; 8];
+        assert_eq!(tealight_get_output(memory.session, 0, output.as_mut_ptr(), 8), TealightStatus::Ok);
+        assert_eq!(output[..], expected[..]);
+        // Other models want no rows.
+        let other = Memory::opened(&RELU.0);
+        assert_eq!(tealight_input_rows(other.session, &raw mut rows), TealightStatus::Ok);
+        assert!(rows.count == 0 && rows.bytes.is_null());
+    }
+    assert_eq!(seen, [(0, 2), (2, 2), (4, 2), (6, 2)]);
 }

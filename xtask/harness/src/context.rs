@@ -15,6 +15,8 @@ pub struct Context {
     pub shell: Shell,
     /// How networks from packages are compiled: whether operators may run in groups.
     pub patch: Patch,
+    /// The same: whether their input comes in rows.
+    pub input_rows: bool,
 }
 
 /// The environment variable by which `cargo xtask test` has programs built as its tests are.
@@ -45,7 +47,7 @@ impl Context {
     pub fn at(root: PathBuf) -> Result<Self> {
         let shell = Shell::new()?;
         shell.change_dir(&root);
-        Ok(Self { root, shell, patch: Patch::Off })
+        Ok(Self { root, shell, patch: Patch::Off, input_rows: false })
     }
 
     /// Where fetched and generated things are kept.

@@ -9,7 +9,7 @@ use crate::files::{self, sha256};
 use crate::model::ModelFile;
 use anyhow::{Context as _, Result, bail};
 use std::path::PathBuf;
-use tealight_compiler::{Options, Patch, Target};
+use tealight_compiler::{Options, Target};
 use tealight_tests::digests::Digests;
 use tealight_tests::models::{self, Golden, MLPERF_TINY};
 
@@ -70,18 +70,19 @@ pub fn mlperf_models() -> Result<Vec<String>> {
 
 impl GoldenModel {
     /// Compiles it.
-    pub fn compile(&self, patch: Patch, target: Target) -> Result<ModelFile> {
-        let options = Options { name: Some(self.id.clone()), patch, target, ..Options::default() };
+    pub fn compile(&self, context: &Context, target: Target) -> Result<ModelFile> {
+        let &Context { patch, input_rows, .. } = context;
+        let options = Options { name: Some(self.id.clone()), patch, input_rows, target, ..Options::default() };
         ModelFile::compile(&self.tflite, &options, self.golden.file.as_ref())
     }
 
     /// Compiles it, and groups its cases: a model with state restarts for each.
-    pub fn open(&self, patch: Patch) -> Result<(ModelFile, Vec<Group>)> {
+    pub fn open(&self, context: &Context) -> Result<(ModelFile, Vec<Group>)> {
         let (id, golden) = (&self.id, &self.golden);
         if sha256(&self.tflite) != golden.sha256 {
             bail!("{id} is not the model that the goldens were recorded with");
         }
-        let model = self.compile(patch, Target::Any)?;
+        let model = self.compile(context, Target::Any)?;
         // Of a float network the goldens hold what is near; its bits must be those of the host.
         let digests = if golden.float {
             let mut digests = Digests::read().context("cannot read tests/golden/f32.json")?;

@@ -162,7 +162,7 @@ impl Tensor {
             shape: value.shape.dims().to_vec(),
             scale: value.quantization.scale,
             zero_point: value.quantization.zero_point,
-            bytes: value.len as usize,
+            bytes: value.whole_len() as usize,
         }
     }
 

@@ -73,7 +73,7 @@ impl Subject {
     pub fn model_for(&self, context: &Context, board: &Board) -> Result<Cow<'_, ModelFile>> {
         let target = target_of(board);
         match &self.source {
-            Some(source) if target != Target::Any => Ok(Cow::Owned(source.compile(context.patch, target)?)),
+            Some(source) if target != Target::Any => Ok(Cow::Owned(source.compile(context, target)?)),
             _ => Ok(Cow::Borrowed(&self.model)),
         }
     }
@@ -90,7 +90,7 @@ pub fn subjects(context: &Context, only: &[String]) -> Result<Vec<Subject>> {
     let rest: Vec<String> = only.iter().filter(|id| !subjects.iter().any(|own| own.id == **id)).cloned().collect();
     if only.is_empty() || !rest.is_empty() {
         for golden in golden_models(context, &rest)? {
-            let (model, groups) = golden.open(context.patch)?;
+            let (model, groups) = golden.open(context)?;
             let run = |group: Group| Run {
                 inputs: group.inputs.clone(),
                 inferences: group.inputs.len() / model.input_bytes().max(1),
@@ -111,14 +111,14 @@ pub fn run_here(model: &[u8], inputs: &[u8]) -> Result<Vec<u8>> {
         bail!("the model has no inputs, but was given {} bytes of them", left.len());
     }
     while !left.is_empty() {
+        let mut each = Vec::new();
         for i in 0..session.model().input_count() {
-            let mut tensor = session.input(i).context("the model has fewer inputs")?;
-            let len = tensor.as_bytes_mut().len();
+            let len = session.model().input_value(i).map_or(0, |input| input.whole_len() as usize);
             let (now, later) = left.split_at_checked(len).context("the input ends within an inference")?;
-            tensor.copy_from_bytes(now)?;
+            each.push(now);
             left = later;
         }
-        session.run();
+        session.run_on(&each)?;
         for i in 0..session.model().output_count() {
             outputs.extend_from_slice(session.output(i).context("the model has fewer outputs")?.as_bytes());
         }

@@ -109,10 +109,7 @@ pub(super) fn evaluate(
 
 /// Runs input `k` of `stream` and returns the bytes of the first output.
 fn answer(session: &mut OwnedSession<&[u8]>, stream: &Stream, k: usize) -> Result<Vec<u8>> {
-    let failed = || Error::new("cannot write input 0");
-    let mut input = session.input(0).ok_or_else(failed)?;
-    input.copy_from_bytes(stream.get(k)).map_err(|error| failed().cause(error))?;
-    session.run();
+    session.run_on(&[stream.get(k)]).map_err(|error| Error::new("cannot write input 0").cause(error))?;
     Ok(session.output(0).map_or_else(Vec::new, |output| output.as_bytes().to_vec()))
 }
 

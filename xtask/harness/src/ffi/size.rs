@@ -75,6 +75,6 @@ fn network(context: &Context) -> Result<ModelFile> {
     }
     let goldens = golden_models(context, &[NETWORK.into()])?;
     let golden = goldens.first().with_context(|| format!("there is no network {NETWORK}"))?;
-    let (model, _) = golden.open(context.patch)?;
+    let (model, _) = golden.open(context)?;
     Ok(ModelFile { name: NETWORK.into(), ..model })
 }

@@ -86,6 +86,10 @@ enum TealightStatus
    */
   TEALIGHT_STATUS_PENDING = 1,
   /**
+   * The inference waits for rows of the input: write those of tealight_input_rows, and poll again.
+   */
+  TEALIGHT_STATUS_ROWS = 2,
+  /**
    * A pointer that must not be null is null.
    */
   TEALIGHT_STATUS_NULL_POINTER = -1,
@@ -134,6 +138,10 @@ enum TealightStatus
    */
   TEALIGHT_STATUS_MISALIGNED_NUMBERS = -12,
   /**
+   * The input comes in rows, and there is no memory for all of it: see tealight_input_rows.
+   */
+  TEALIGHT_STATUS_INPUT_IN_ROWS = -13,
+  /**
    * The model's bytes are not a safetensors file of this format: `place` is a byte.
    */
   TEALIGHT_STATUS_NOT_SAFETENSORS = -20,
@@ -176,6 +184,10 @@ enum TealightStatus
    * The library was built without a model of its own.
    */
   TEALIGHT_STATUS_NO_BUILT_IN_MODEL = -35,
+  /**
+   * The model's input comes in rows (`tealight compile --input-rows`), which the library was built without.
+   */
+  TEALIGHT_STATUS_MISSING_ROW_INPUT = -36,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -406,6 +418,28 @@ typedef struct TealightTensor {
 } TealightTensor;
 
 /**
+ * Rows of an image.
+ */
+typedef struct TealightRows {
+  /**
+   * The first of them, from 0.
+   */
+  uint32_t first;
+  /**
+   * Their number; 0 if no rows are wanted.
+   */
+  uint32_t count;
+  /**
+   * Where they are, one after another; null if no rows are wanted.
+   */
+  uint8_t *bytes;
+  /**
+   * Their length in bytes.
+   */
+  size_t length;
+} TealightRows;
+
+/**
  * How far an inference has come: the next row to compute.
  */
 typedef struct TealightPosition {
@@ -497,7 +531,8 @@ TealightStatus tealight_built_in_model(struct TealightModel *info);
  *
  * Returns TEALIGHT_STATUS_OK, or TEALIGHT_STATUS_NULL_POINTER, _BAD_LENGTH, _BUSY, _MISALIGNED_SESSION, _MISALIGNED_MODEL,
  * _MISALIGNED_ARENA, _ARENA_TOO_SMALL, _OVERLAP, _NOT_SAFETENSORS, _NOT_COMPILED, _FORMAT_VERSION, _DAMAGED_MODEL,
- * _MISSING_OPERATOR, _MISSING_TYPE, _MISSING_GROUPS, _COST_TOO_HIGH or _ROW_TOO_LONG. The session is not open then.
+ * _MISSING_OPERATOR, _MISSING_TYPE, _MISSING_GROUPS, _MISSING_ROW_INPUT, _COST_TOO_HIGH or _ROW_TOO_LONG. The session is not
+ * open then.
  *
  * # Safety
  * Pointers are null, or valid for as many bytes as is said; model and arena stay so until the session is closed.
@@ -589,7 +624,8 @@ TealightStatus tealight_output_info(struct TealightSession *session,
  * All inputs must be written before each inference, because their memory is used again while the model runs. They must not
  * be written while a function of this session runs.
  *
- * Returns TEALIGHT_STATUS_OK, or TEALIGHT_STATUS_NULL_POINTER, _MISALIGNED_SESSION, _NOT_OPEN, _BUSY or _BAD_INDEX.
+ * Returns TEALIGHT_STATUS_OK, or TEALIGHT_STATUS_NULL_POINTER, _MISALIGNED_SESSION, _NOT_OPEN, _BUSY, _BAD_INDEX or
+ * _INPUT_IN_ROWS.
  *
  * # Safety
  * As for tealight_input_count.
@@ -614,8 +650,8 @@ TealightStatus tealight_output(struct TealightSession *session,
 /**
  * Copies `length` bytes, which must be the length of the tensor, into model input `index`.
  *
- * Returns TEALIGHT_STATUS_OK, or TEALIGHT_STATUS_NULL_POINTER, _MISALIGNED_SESSION, _NOT_OPEN, _BUSY, _BAD_INDEX or
- * _BAD_LENGTH; the input is unchanged then.
+ * Returns TEALIGHT_STATUS_OK, or TEALIGHT_STATUS_NULL_POINTER, _MISALIGNED_SESSION, _NOT_OPEN, _BUSY, _BAD_INDEX,
+ * _INPUT_IN_ROWS or _BAD_LENGTH; the input is unchanged then.
  *
  * # Safety
  * As for tealight_input_count; `bytes` is valid for reading `length` bytes, none of them in the arena.
@@ -668,6 +704,22 @@ TealightStatus tealight_get_output_f32(struct TealightSession *session,
                                        size_t count);
 
 /**
+ * Writes to `rows` which rows of the input are to be written next, and where: before an inference, and whenever tealight_poll or
+ * tealight_run returns TEALIGHT_STATUS_ROWS. At any other time, and for a model whose input does not come in rows
+ * (`tealight compile --input-rows`), their number is 0.
+ *
+ * Rows that are still needed move in the arena when rows are asked for the first time; without that, an inference that waits for
+ * rows does not go on.
+ *
+ * Returns TEALIGHT_STATUS_OK, or TEALIGHT_STATUS_NULL_POINTER, _MISALIGNED_SESSION, _NOT_OPEN or _BUSY.
+ *
+ * # Safety
+ * As for tealight_input_count.
+ */
+TealightStatus tealight_input_rows(struct TealightSession *session,
+                                   struct TealightRows *rows);
+
+/**
  * Does as much of the inference as `budget` allows, and returns. After the end of an inference, it starts a new one, whose
  * inputs must have been written. The output bits do not depend on how the work is sliced.
  *
@@ -675,8 +727,8 @@ TealightStatus tealight_get_output_f32(struct TealightSession *session,
  * TEALIGHT_UNLIMITED for all that is left. If one row alone costs more, the call computes that row: at most
  * TealightModel.longest_row. On a Cortex-M4 a unit takes two to four instructions in common networks.
  *
- * Returns TEALIGHT_STATUS_OK if the inference has ended, TEALIGHT_STATUS_PENDING if there is more to do, or
- * TEALIGHT_STATUS_NULL_POINTER, _MISALIGNED_SESSION, _NOT_OPEN or _BUSY.
+ * Returns TEALIGHT_STATUS_OK if the inference has ended, TEALIGHT_STATUS_PENDING if there is more to do, TEALIGHT_STATUS_ROWS if
+ * rows of the input are missing (tealight_input_rows), or TEALIGHT_STATUS_NULL_POINTER, _MISALIGNED_SESSION, _NOT_OPEN or _BUSY.
  *
  * # Safety
  * As for tealight_input_count.
@@ -695,9 +747,9 @@ TealightStatus tealight_poll(struct TealightSession *session,
 TealightStatus tealight_poll_operator(struct TealightSession *session);
 
 /**
- * Runs one inference to its end, or the rest of the one in progress.
+ * Runs one inference to its end, or the rest of the one in progress; if the input comes in rows, to where rows are missing.
  *
- * Returns TEALIGHT_STATUS_OK, or TEALIGHT_STATUS_NULL_POINTER, _MISALIGNED_SESSION, _NOT_OPEN or _BUSY.
+ * Returns TEALIGHT_STATUS_OK, TEALIGHT_STATUS_ROWS if rows of the input are missing (tealight_input_rows), or TEALIGHT_STATUS_NULL_POINTER, _MISALIGNED_SESSION, _NOT_OPEN or _BUSY.
  *
  * # Safety
  * As for tealight_input_count.

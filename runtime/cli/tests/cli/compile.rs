@@ -1,6 +1,6 @@
 //! `tealight compile`: what it writes, and that it leaves nothing behind when it fails.
 
-use crate::common::{Folder, text, with_operator, with_small_files};
+use crate::common::{Folder, npy, text, with_operator, with_small_files};
 use std::process::Command;
 use tealight::Model;
 use tealight_tests::ops::float_networks;
@@ -179,6 +179,46 @@ fn a_network_without_layers_to_run_in_passes_is_the_same_with_patch() {
     let often = ["compile", "net.tflite", "-o", "x", "--patch", "often"];
     let mut command = Command::new(crate::common::TEALIGHT);
     folder.program_fails(command.args(often), 2, &["off, auto, or an arena length"]);
+}
+
+#[test]
+fn an_input_in_rows_changes_no_output_of_any_command() {
+    let folder = Folder::new();
+    let (model, inputs) = float_network();
+    folder.write("net.tflite", &model);
+    folder.write("inputs.bin", &inputs);
+    // The float network first, then an int8 one, whose outputs are compared with those.
+    let int8 = ["--calibrate", "inputs.bin", "--evaluate", "inputs.bin", "--targets", "targets.npy"];
+    for kind in [&[][..], &int8] {
+        let compile = |output, more: &[&str]| {
+            let command = ["compile", "net.tflite", "-o", output, "--name", "net"];
+            folder.json(&[&command[..], kind, more].concat())
+        };
+        let whole = compile("whole.safetensors", &[]);
+        let rows = compile("rows.safetensors", &["--input-rows"]);
+        let [held, height] = [0, 1].map(|i| rows["input_rows"][i].as_u64().unwrap());
+        assert!(held < height, "{rows}");
+        assert_eq!(
+            (rows.get("evaluation"), rows.get("evaluation").is_some()),
+            (whole.get("evaluation"), !kind.is_empty())
+        );
+        let outputs = ["whole.safetensors", "rows.safetensors"].map(|model| {
+            folder.succeeds(&["run", model, "--input", "inputs.bin", "--output", "out.bin"]);
+            folder.read("out.bin")
+        });
+        assert_eq!(outputs[0], outputs[1]);
+        folder.write("targets.npy", &npy("<f4", &format!("(4, {})", outputs[0].len() / 16), &outputs[0]));
+        let inspected = folder.json(&["inspect", "rows.safetensors", "--slice", "20000"]);
+        assert_eq!(inspected["input_rows"], rows["input_rows"]);
+        assert!(inspected["slices"]["calls"].as_u64() > Some(1), "{}", inspected["slices"]);
+        assert!(folder.succeeds(&["inspect", "rows.safetensors"]).contains("in memory at a time"));
+    }
+    std::fs::create_dir(folder.path("inputs")).unwrap();
+    folder.write("inputs/all.bin", &inputs);
+    folder.succeeds(&["report", "rows.safetensors", "-o", "report.html", "--inputs", "inputs"]);
+    let (other, _) = Folder::golden("fully_connected.003");
+    let command = ["compile", "net.tflite", "-o", "x.safetensors", "--input-rows"];
+    other.fails(&command, &["cannot come in rows"]);
 }
 
 #[test]

@@ -141,6 +141,14 @@ const fn complaint(error: &ModelError) -> &'static str {
 /// relu::Session::new(&mut arena).write_input(&[1i8, 2]);
 /// ```
 ///
+/// Nor does a whole input for a model whose input comes in rows:
+///
+/// ```compile_fail,E0308
+/// tealight::include_model!(mod rows = "../tests/rows.safetensors");
+/// let mut arena = rows::Arena::new();
+/// rows::Session::new(&mut arena).write_input(&[0i8; 32]);
+/// ```
+///
 /// # A static
 /// `include_model!(pub static NAME = "file.safetensors");` declares the model alone.
 ///

@@ -153,6 +153,8 @@ mod window;
 pub use add::{AddSub, add, sub};
 #[cfg(feature = "compare-arch")]
 pub use arch::compare::compare_arch;
+#[cfg(feature = "compare-arch")]
+pub use arch::use_at_most;
 pub use arch::{ROOM_FOR_ROWS, instruction_set, with_room_for_rows};
 pub use arg_min_max::{ArgMinMax, arg_min_max};
 pub use batch_matmul::{BatchMatMul, batch_matmul};

@@ -3,6 +3,8 @@
 //! It prints one JSON value a line: first what it runs with and the bytes of the outputs, then for each line of stdin,
 //! a number of inferences, the nanoseconds of each. Nothing runs in between, so that another program can be timed in
 //! alternation with this one; `litert.py` answers in the same way.
+//!
+//! `TEALIGHT_AT_MOST` in the environment names an instruction set, as the first line does: no more than that one is used.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
@@ -10,6 +12,9 @@ use std::io::{BufRead, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 use tealight::OwnedSession;
+
+/// Names the best instruction set to use.
+const AT_MOST: &str = "TEALIGHT_AT_MOST";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -29,6 +34,9 @@ fn main() -> ExitCode {
 /// Prints what there is to say of the program and the first outputs; then answers each line of `requests`.
 fn answer(model: &str, inputs: &str, requests: impl BufRead, mut answers: impl Write) -> Result<()> {
     let read = |file: &str| std::fs::read(file).with_context(|| format!("cannot read {file}"));
+    if let Ok(name) = std::env::var(AT_MOST) {
+        ensure!(tealight_kernels::use_at_most(&name), "{AT_MOST} is `{name}`, which is no instruction set");
+    }
     let mut network = Network::open(&read(model)?, read(inputs)?).with_context(|| format!("in {model}"))?;
     network.time()?;
     let outputs: String = network.outputs().iter().map(|byte| format!("{byte:02x}")).collect();

@@ -59,3 +59,20 @@ fn what_it_cannot_run_is_refused_with_the_reason() {
         assert!(!output.status.success() && text.contains(said), "{text}");
     }
 }
+
+#[test]
+fn no_more_is_used_than_the_instruction_set_that_is_named() {
+    let input = input(&folder("at_most"), &[-1, 2, -3]);
+    let run = |name: &str| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_tealight-host-bench"));
+        program.args([RELU, &input]).env("TEALIGHT_AT_MOST", name).stdin(Stdio::null()).output().unwrap()
+    };
+    let output = run("nothing");
+    assert!(!output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "TEALIGHT_AT_MOST is `nothing`, which is no instruction set\n");
+    if cfg!(target_arch = "x86_64") {
+        let output = run("portable");
+        let start: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&start["instruction_set"], &start["outputs"]), (&"portable".into(), &"000200".into()));
+    }
+}

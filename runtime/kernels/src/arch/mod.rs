@@ -175,6 +175,17 @@ pub fn instruction_set() -> &'static str {
     return BUILT_FOR;
 }
 
+/// Lets the kernels use no more than the named instruction set, where several are found at run time, and returns whether
+/// there is one of this name: for tests and measurements of those that a processor has besides its best. Any later call
+/// replaces it.
+#[cfg(feature = "compare-arch")]
+pub fn use_at_most(name: &str) -> bool {
+    #[cfg(x86_64_vectors)]
+    return x86_64::use_at_most(name);
+    #[cfg(not(x86_64_vectors))]
+    return name == instruction_set();
+}
+
 /// The instruction set of this build, without what is found at run time.
 #[cfg(not(any(x86_64_vectors, arm_neon)))]
 const BUILT_FOR: &str = if cfg!(arm_mve) {

@@ -7,7 +7,7 @@ use core::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
 use core::sync::atomic::{AtomicU8, Ordering};
 
 /// The vector instructions that the kernels use, from few to many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Vectors {
     /// None: the portable loops.
     Portable,
@@ -19,22 +19,45 @@ pub(crate) enum Vectors {
     Avx512Vnni,
 }
 
+impl Vectors {
+    pub(crate) const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::AvxVnni, Self::Avx512Vnni];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "AVX2",
+            Self::AvxVnni => "AVX-VNNI",
+            Self::Avx512Vnni => "AVX-512 VNNI",
+        }
+    }
+}
+
+/// 0 before the first call, then the number in [`Vectors::ALL`] plus one.
+static CACHE: AtomicU8 = AtomicU8::new(0);
+
 /// The instructions that the processor and the operating system support.
 #[inline]
 pub(crate) fn vectors() -> Vectors {
-    /// 0 before the first call, then the number in [`FOUND`] plus one.
-    static CACHE: AtomicU8 = AtomicU8::new(0);
-    const FOUND: [Vectors; 4] = [Vectors::Portable, Vectors::Avx2, Vectors::AvxVnni, Vectors::Avx512Vnni];
     let index = match CACHE.load(Ordering::Relaxed) {
-        0 => {
-            let found = detect();
-            let index = FOUND.iter().position(|&one| one == found).unwrap_or(0);
-            CACHE.store(index as u8 + 1, Ordering::Relaxed);
-            index
-        }
+        0 => keep(detect()),
         cached => usize::from(cached) - 1,
     };
-    FOUND.get(index).copied().unwrap_or(Vectors::Portable)
+    Vectors::ALL.get(index).copied().unwrap_or(Vectors::Portable)
+}
+
+/// Stores what [`vectors`] returns, and returns its number.
+fn keep(found: Vectors) -> usize {
+    let index = Vectors::ALL.iter().position(|&one| one == found).unwrap_or(0);
+    CACHE.store(index as u8 + 1, Ordering::Relaxed);
+    index
+}
+
+/// From now on [`vectors`] returns `most`, or what there is if that is less.
+#[cfg(any(test, feature = "compare-arch"))]
+pub(crate) fn use_at_most(most: Vectors) {
+    let found = detect();
+    // Processors of AVX-512 may lack AVX-VNNI.
+    keep(if most == Vectors::AvxVnni && !has_avx_vnni() { found.min(Vectors::Avx2) } else { found.min(most) });
 }
 
 /// Whether a word has all of these bits.
@@ -62,7 +85,12 @@ fn detect() -> Vectors {
     if has(saved, &[5, 6, 7]) && has(extended.ebx, &[16, 17, 30, 31]) && has(extended.ecx, &[11]) {
         return Vectors::Avx512Vnni;
     }
-    if extended.eax >= 1 && has(__cpuid_count(7, 1).eax, &[4]) { Vectors::AvxVnni } else { Vectors::Avx2 }
+    if has_avx_vnni() { Vectors::AvxVnni } else { Vectors::Avx2 }
+}
+
+/// Whether the processor has AVX-VNNI.
+fn has_avx_vnni() -> bool {
+    __cpuid(0).eax >= 7 && __cpuid_count(7, 0).eax >= 1 && has(__cpuid_count(7, 1).eax, &[4])
 }
 
 /// The state components that the operating system saves: the low half of XCR0.

@@ -33,12 +33,15 @@ pub(crate) const PADDED: usize = 8192;
 
 /// The name of the instructions that the processor and the operating system support.
 pub(crate) fn instruction_set() -> &'static str {
-    match vectors() {
-        Vectors::Portable => "portable",
-        Vectors::Avx2 => "AVX2",
-        Vectors::AvxVnni => "AVX-VNNI",
-        Vectors::Avx512Vnni => "AVX-512 VNNI",
-    }
+    vectors().name()
+}
+
+/// See [`use_at_most`](crate::use_at_most).
+#[cfg(feature = "compare-arch")]
+pub(crate) fn use_at_most(name: &str) -> bool {
+    let named = Vectors::ALL.iter().find(|vectors| vectors.name() == name);
+    named.iter().for_each(|&&vectors| detect::use_at_most(vectors));
+    named.is_some()
 }
 
 /// [`composed::multiply`], in tiles of registers.

@@ -55,9 +55,15 @@ fn keep(found: Vectors) -> usize {
 /// From now on [`vectors`] returns `most`, or what there is if that is less.
 #[cfg(any(test, feature = "compare-arch"))]
 pub(crate) fn use_at_most(most: Vectors) {
-    let found = detect();
-    // Processors of AVX-512 may lack AVX-VNNI.
-    keep(if most == Vectors::AvxVnni && !has_avx_vnni() { found.min(Vectors::Avx2) } else { found.min(most) });
+    let among = Vectors::ALL.into_iter().filter(|&vectors| vectors <= most && is_there(vectors));
+    keep(among.last().unwrap_or(Vectors::Portable));
+}
+
+/// Whether the processor has these instructions, whatever [`vectors`] returns.
+#[cfg(any(test, feature = "compare-arch"))]
+pub(crate) fn is_there(vectors: Vectors) -> bool {
+    // Processors with AVX-512 may lack AVX-VNNI.
+    vectors <= detect() && (vectors != Vectors::AvxVnni || has_avx_vnni())
 }
 
 /// Whether a word has all of these bits.

@@ -1,28 +1,28 @@
 //! x86-64 with AVX2 and F16C, and with its byte products (AVX-VNNI, or VNNI of AVX-512), found at run time; the portable loops
 //! on processors without AVX2.
 
-mod avx512;
 pub(super) mod blocks;
-mod depthwise;
 mod detect;
 mod dot;
 pub(super) mod float;
+mod layers;
 mod multiply;
 mod requantize;
 
 use crate::add::AddSub;
 use crate::lines::{run, tail};
 use crate::matrix::{Filters, Inputs, Output};
-use crate::portable::{Steps, Window};
 use crate::quant::Channel;
 use crate::window::Lines;
 use crate::{Conv2d, DepthwiseConv2d, composed, portable};
 use core::ops::Range;
 use detect::{Vectors, vectors};
 use dot::{Avx2, Avx512Vnni, AvxVnni};
+use layers::Set;
 use multiply::can_store;
 use tealight_types::ActivationRange;
 
+pub(crate) use crate::composed::depthwise;
 pub(crate) use crate::portable::{ROWS, dot_rows, multiply_taps};
 
 /// Every row of a window is used in place: [`multiply()`] copies windows itself.
@@ -54,7 +54,7 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
     unsafe {
         match vectors() {
             Vectors::Avx512Vnni if inputs.count == 1 && inputs.lines == 1 && filters.len > 0 => {
-                avx512::multiply_vector(filters, run(inputs.values, 0, filters.len), outputs);
+                layers::multiply_vector(filters, run(inputs.values, 0, filters.len), outputs);
             }
             Vectors::Avx512Vnni if can_store::<Avx512Vnni>(filters.len) => {
                 multiply_avx512_vnni(filters, inputs, output_step, outputs);
@@ -68,8 +68,8 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
     }
 }
 
-/// Computes `rows` of a convolution from `[input, weights]`. Returns whether it did: with the instructions of AVX-512,
-/// most layers of several pixels.
+/// Computes `rows` of a convolution from `[input, weights]`. Returns whether it did: with vectors, most layers of several
+/// pixels.
 pub(crate) fn convolve(
     p: &Conv2d,
     rows: &Range<usize>,
@@ -77,11 +77,16 @@ pub(crate) fn convolve(
     channels: &[Channel],
     output: &mut [i8],
 ) -> bool {
-    vectors() == Vectors::Avx512Vnni && avx512::convolve(p, rows, operands, channels, output)
+    match vectors() {
+        Vectors::Portable => false,
+        Vectors::Avx2 => layers::convolve::<Avx2>(p, rows, operands, channels, output),
+        Vectors::AvxVnni => layers::convolve::<AvxVnni>(p, rows, operands, channels, output),
+        Vectors::Avx512Vnni => layers::convolve::<Avx512Vnni>(p, rows, operands, channels, output),
+    }
 }
 
 /// Computes `rows` of a depthwise convolution, whose output has these lines, from `[input, weights]`. Returns whether
-/// it did: with the instructions of AVX-512, most layers.
+/// it did: with vectors, most layers.
 pub(crate) fn depthwise_lines(
     p: &DepthwiseConv2d,
     rows: (&Lines, &Range<usize>),
@@ -89,7 +94,12 @@ pub(crate) fn depthwise_lines(
     channels: &[Channel],
     output: &mut [i8],
 ) -> bool {
-    vectors() == Vectors::Avx512Vnni && avx512::depthwise_lines(p, rows, operands, channels, output)
+    match vectors() {
+        Vectors::Portable => false,
+        Vectors::Avx2 => layers::depthwise_lines::<Avx2>(p, rows, operands, channels, output),
+        Vectors::AvxVnni => layers::depthwise_lines::<AvxVnni>(p, rows, operands, channels, output),
+        Vectors::Avx512Vnni => layers::depthwise_lines::<Avx512Vnni>(p, rows, operands, channels, output),
+    }
 }
 
 /// # Safety
@@ -116,28 +126,6 @@ unsafe fn multiply_avx512_vnni(filters: &Filters<'_>, inputs: &Inputs<'_>, outpu
     unsafe { multiply::multiply::<Avx512Vnni>(filters, inputs, output_step, outputs) }
 }
 
-/// [`composed::depthwise`], sixteen channels at a time.
-#[expect(clippy::too_many_arguments, reason = "the operands of a layer")]
-#[inline(never)]
-pub(crate) fn depthwise(
-    initial: &[i32],
-    window: &Window,
-    steps: &Steps,
-    input: &[i8],
-    weights: &[i8],
-    channels: &[Channel],
-    output: Output,
-    outputs: &mut [i8],
-) {
-    if vectors() == Vectors::Portable || !depthwise::takes(window, channels.len()) {
-        return composed::depthwise(initial, window, steps, input, weights, channels, output, outputs);
-    }
-    if steps.fit(window, channels.len(), [input.len(), weights.len()], outputs.len()) {
-        // SAFETY: the processor has AVX2, and the operands fit.
-        unsafe { depthwise::depthwise(initial, window, steps, input, weights, channels, output, outputs) }
-    }
-}
-
 /// [`portable::requantize`], eight at a time.
 #[inline]
 pub(crate) fn requantize(
@@ -154,19 +142,25 @@ pub(crate) fn requantize(
     unsafe { requantize::requantize(accumulators, channels, Output { zero_point, activation }, outputs) }
 }
 
-/// [`portable::add_some`], 64 or eight at a time.
+/// [`portable::add_some`], up to 64 at a time.
 pub(crate) fn add_some(p: &AddSub, a: &[i8], b: &[i8], outputs: &mut [i8]) -> usize {
     // Those of every checked model; others may saturate.
     let usual = [p.a, p.b, p.output].iter().all(|m| m.multiplier >= 0 && (-31..=0).contains(&m.shift));
-    if vectors() == Vectors::Portable || !usual {
-        return portable::add_some(p, a, b, outputs);
-    }
-    // SAFETY: the processor has AVX2, and AVX-512 where it is found.
-    unsafe {
-        let done = if vectors() == Vectors::Avx512Vnni { avx512::add(p, a, b, outputs) } else { 0 };
-        match outputs.get_mut(done..) {
-            Some(rest) if !rest.is_empty() => done + requantize::add(p, tail(a, done), tail(b, done), rest),
-            _ => done,
+    let done = if usual {
+        // SAFETY: the processor has the instructions.
+        unsafe {
+            match vectors() {
+                Vectors::Portable => 0,
+                Vectors::Avx2 => Avx2::add(p, a, b, outputs),
+                Vectors::AvxVnni => AvxVnni::add(p, a, b, outputs),
+                Vectors::Avx512Vnni => Avx512Vnni::add(p, a, b, outputs),
+            }
         }
+    } else {
+        0
+    };
+    match outputs.get_mut(done..) {
+        Some(rest) if !rest.is_empty() => done + portable::add_some(p, tail(a, done), tail(b, done), rest),
+        _ => done,
     }
 }

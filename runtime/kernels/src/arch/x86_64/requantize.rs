@@ -3,31 +3,29 @@
 //! [`requantize_accumulator`](crate::quant::requantize_accumulator) with its precondition, that multipliers are not
 //! negative. Then the rounded product exceeds `i32::MIN`, and one less does not wrap.
 
-use crate::add::AddSub;
 use crate::matrix::Output;
 use crate::quant::Channel;
 use core::arch::x86_64::{
-    __m128i, __m256i, _mm_cvtsi128_si64, _mm_loadl_epi64, _mm_max_epi8, _mm_min_epi8, _mm_packs_epi16, _mm_packs_epi32,
-    _mm_set1_epi8, _mm256_add_epi32, _mm256_add_epi64, _mm256_and_si256, _mm256_blend_epi32, _mm256_castsi256_si128,
-    _mm256_cmpgt_epi32, _mm256_cvtepi8_epi32, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_max_epi32,
-    _mm256_mul_epi32, _mm256_permutevar8x32_epi32, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setr_epi32,
-    _mm256_setzero_si256, _mm256_sllv_epi32, _mm256_srai_epi32, _mm256_srav_epi32, _mm256_srli_epi32,
-    _mm256_srli_epi64, _mm256_sub_epi32,
+    __m128i, __m256i, _mm_cvtsi128_si64, _mm_max_epi8, _mm_min_epi8, _mm_packs_epi16, _mm_packs_epi32, _mm_set1_epi8,
+    _mm256_add_epi32, _mm256_add_epi64, _mm256_and_si256, _mm256_blend_epi32, _mm256_castsi256_si128,
+    _mm256_cmpgt_epi32, _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_max_epi32, _mm256_mul_epi32,
+    _mm256_permutevar8x32_epi32, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setr_epi32, _mm256_setzero_si256,
+    _mm256_sllv_epi32, _mm256_srai_epi32, _mm256_srav_epi32, _mm256_srli_epi32, _mm256_srli_epi64, _mm256_sub_epi32,
 };
-use tealight_types::{ActivationRange, Multiplier};
+use tealight_types::ActivationRange;
 
 /// The constants of eight channels.
 #[derive(Clone, Copy)]
 pub(super) struct Factors {
     /// The initial accumulators.
     pub(super) bias: __m256i,
-    multiplier: __m256i,
+    pub(super) multiplier: __m256i,
     /// The multipliers of the odd channels, in the low halves of 64 bits.
-    odd: __m256i,
+    pub(super) odd: __m256i,
     /// Places to the left before the product.
     left: __m256i,
     /// Places to the right after it.
-    right: __m256i,
+    pub(super) right: __m256i,
     zero_point: __m256i,
     lowest: __m128i,
     highest: __m128i,
@@ -118,15 +116,6 @@ impl Factors {
         _mm_cvtsi128_si64(bytes).to_le_bytes()
     }
 
-    /// Writes the outputs of eight accumulators, if there is room for all of them.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    pub(super) fn store_eight(&self, accumulators: __m256i, outputs: &mut [i8]) {
-        if let Some(outputs) = outputs.first_chunk_mut() {
-            *outputs = self.clamp(self.scale(accumulators)).map(u8::cast_signed);
-        }
-    }
-
     /// Writes the outputs of eight accumulators, or as many as there is room for.
     #[inline]
     #[target_feature(enable = "avx2")]
@@ -156,30 +145,4 @@ pub(super) fn requantize(accumulators: &[i32], channels: &[Channel], output: Out
     if let (Some(channels), Some(outputs)) = (channels.next(), outputs.next()) {
         crate::portable::requantize(left, channels, output.zero_point, output.activation, outputs);
     }
-}
-
-/// Adds the first elements of two slices, eight at a time, and returns their number.
-#[target_feature(enable = "avx2")]
-pub(super) fn add(p: &AddSub, a: &[i8], b: &[i8], outputs: &mut [i8]) -> usize {
-    let output = Output { zero_point: p.output_zero_point, activation: p.activation };
-    let factors = |Multiplier { multiplier, shift }: Multiplier| {
-        Factors::of_eight(&[Channel { bias: 0, multiplier, shift }; 8], output)
-    };
-    let [a_factors, b_factors, factors] = [p.a, p.b, p.output].map(factors);
-    let (a_zero_point, b_zero_point) = (_mm256_set1_epi32(p.a_zero_point), _mm256_set1_epi32(p.b_zero_point));
-    let left = _mm256_set1_epi32(p.left_shift & 31);
-    let shifted = |x: &[i8; 8], zero_point| {
-        // SAFETY: there are eight bytes.
-        let x = _mm256_cvtepi8_epi32(unsafe { _mm_loadl_epi64(x.as_ptr().cast()) });
-        _mm256_sllv_epi32(_mm256_sub_epi32(x, zero_point), left)
-    };
-    let eights = a.as_chunks().0.iter().zip(b.as_chunks().0).zip(outputs.as_chunks_mut().0);
-    let mut done = 0;
-    for ((a, b), outputs) in eights {
-        let (a, b) = (shifted(a, a_zero_point), shifted(b, b_zero_point));
-        let sum = _mm256_add_epi32(a_factors.multiply(a), b_factors.multiply(b));
-        *outputs = factors.clamp(factors.scale(sum)).map(u8::cast_signed);
-        done += 8;
-    }
-    done
 }

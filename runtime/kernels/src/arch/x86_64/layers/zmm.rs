@@ -1,32 +1,22 @@
-//! Requantization of sixteen accumulators at a time.
-//!
-//! Both roundings of [`requantize_accumulator`](crate::quant::requantize_accumulator) are one of the product in 64
-//! bits. With an accumulator `x`, a multiplier `m` and `r` places to the right, it computes
-//! `t = floor((x m + 2^30) / 2^31)`, and of that `floor((t - n + 2^(r - 1)) / 2^r)`, where `n` is 1 if `t` is negative
-//! and else 0. As `floor((floor(a) + b) / c) = floor((a + b) / c)` for integers `b` and `c`, this is
-//! `floor((x m + 2^30 + 2^(r + 30) - n 2^31) / 2^(r + 31))`. If `x m` is negative and `t` is 0, the result is 0 for
-//! either `n`; so `n` is 1 where the product is negative. The output's zero point is a multiple of the divisor and is
-//! added before, too. As `r` is at least 1, the upper 32 bits of the sum, shifted by `r - 1`, are the result.
-//!
-//! Where the activation's minimum is the zero point or more, negative results have the same output for either `n`, and
-//! it is left out.
+//! Vectors of 512 bits: sixteen accumulators.
 
+use super::Registers;
+use super::requantize::{MOST, Way};
 use crate::matrix::Output;
 use crate::quant::Channel;
 use core::arch::x86_64::{
-    __m128i, __m512i, _mm_max_epi8, _mm_min_epi8, _mm512_add_epi32, _mm512_add_epi64, _mm512_castsi512_si128,
-    _mm512_cmpeq_epi32_mask, _mm512_cmpge_epi32_mask, _mm512_cmple_epi32_mask, _mm512_cvtsepi32_epi8,
-    _mm512_loadu_si512, _mm512_mask_add_epi64, _mm512_mask_mov_epi32, _mm512_mask_shuffle_epi32,
-    _mm512_maskz_loadu_epi32, _mm512_max_epi8, _mm512_max_epi32, _mm512_min_epi8, _mm512_movepi64_mask,
-    _mm512_mul_epi32, _mm512_packs_epi16, _mm512_packs_epi32, _mm512_permutex2var_epi32, _mm512_set1_epi8,
-    _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shuffle_epi32, _mm512_slli_epi32,
-    _mm512_slli_epi64, _mm512_sllv_epi32, _mm512_sllv_epi64, _mm512_srav_epi32, _mm512_srli_epi32, _mm512_srli_epi64,
-    _mm512_sub_epi32, _mm512_sub_epi64,
+    __m128i, __m512i, _mm_loadu_si128, _mm_max_epi8, _mm_min_epi8, _mm_storeu_si128, _mm256_castsi256_si128,
+    _mm256_mask_storeu_epi8, _mm256_permute2x128_si256, _mm256_storeu_si256, _mm512_add_epi32, _mm512_add_epi64,
+    _mm512_castsi512_si128, _mm512_castsi512_si256, _mm512_cmpeq_epi32_mask, _mm512_cmpge_epi32_mask,
+    _mm512_cmple_epi32_mask, _mm512_cvtepi8_epi32, _mm512_cvtsepi32_epi8, _mm512_extracti64x4_epi64,
+    _mm512_loadu_si512, _mm512_mask_add_epi64, _mm512_mask_loadu_epi32, _mm512_mask_mov_epi32,
+    _mm512_mask_shuffle_epi32, _mm512_maskz_loadu_epi32, _mm512_max_epi8, _mm512_max_epi32, _mm512_min_epi8,
+    _mm512_movepi64_mask, _mm512_mul_epi32, _mm512_packs_epi16, _mm512_packs_epi32, _mm512_permutex2var_epi32,
+    _mm512_permutexvar_epi32, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setr_epi32,
+    _mm512_setzero_si512, _mm512_shuffle_epi32, _mm512_slli_epi32, _mm512_slli_epi64, _mm512_sllv_epi32,
+    _mm512_sllv_epi64, _mm512_srav_epi32, _mm512_srli_epi32, _mm512_srli_epi64, _mm512_storeu_si512, _mm512_sub_epi32,
+    _mm512_sub_epi64,
 };
-
-/// The maximum number of places to the right with which the zero point is added before the division: with more, the
-/// sum could exceed 64 bits.
-const MOST: i32 = 23;
 
 /// Where every third word of three vectors lies, from each of the first three on: first in two of them, then in what
 /// is found there and the last one.
@@ -42,24 +32,12 @@ const THIRDS: [[[i32; 16]; 2]; 3] = {
     thirds
 };
 
-/// How accumulators become outputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Way {
-    /// By the formula above, and negative results are clamped to the activation's minimum.
-    Positive,
-    /// By the formula above.
-    Signed,
-    /// Some channels have other factors: the zero point is added last; an accumulator is shifted to the left first;
-    /// with `r` of 0, twice the product is taken, and `n` is 0.
-    General,
-}
-
 /// The constants of sixteen channels.
 #[repr(C, align(64))]
 #[derive(Clone, Copy)]
-pub(super) struct Block {
+pub(in super::super) struct Block {
     /// The initial accumulators.
-    bias: __m512i,
+    pub(super) bias: __m512i,
     multiplier: __m512i,
     /// The multipliers of the odd channels, in the low halves of 64 bits.
     odd: __m512i,
@@ -67,7 +45,8 @@ pub(super) struct Block {
     offsets: [__m512i; 2],
     /// Places to the right in the upper half of a product.
     shift: __m512i,
-    /// In the general way alone: places to the left of the accumulator, those of the products of the even and of the
+    /// In the general way alone, where the zero point is added last, an accumulator is shifted to the left first, and
+    /// with `r` of 0 twice the product is taken and `n` is 0: places to the left of the accumulator, those of the products of the even and of the
     /// odd channels, what is added to negative ones, and the zero point if it is not in the offsets.
     left: __m512i,
     doubled: [__m512i; 2],
@@ -147,20 +126,6 @@ impl Block {
         (block, way)
     }
 
-    /// Subtracts 128 times `sums` from the initial accumulators.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-    pub(super) fn without(&mut self, sums: __m512i) {
-        self.bias = _mm512_sub_epi32(self.bias, _mm512_slli_epi32::<7>(sums));
-    }
-
-    /// The initial accumulators.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-    pub(super) fn bias(&self) -> __m512i {
-        self.bias
-    }
-
     /// The outputs of sixteen accumulators, before the clamp.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
@@ -207,7 +172,7 @@ pub(super) const fn first(count: usize) -> u64 {
 
 /// The output's range, in all bytes.
 #[derive(Clone, Copy)]
-pub(super) struct Clamp {
+pub(in super::super) struct Clamp {
     lowest: __m512i,
     highest: __m512i,
 }
@@ -235,5 +200,174 @@ impl Clamp {
         // Saturation to wider types than the range of the activation does not change what the clamp returns.
         let bytes = _mm512_packs_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
         _mm512_min_epi8(_mm512_max_epi8(bytes, self.lowest), self.highest)
+    }
+
+    /// The bytes of four vectors, one after another.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    fn ordered(self, four: [__m512i; 4]) -> __m512i {
+        // The quarters in the order of the four vectors.
+        let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        _mm512_permutexvar_epi32(order, self.bytes(four))
+    }
+}
+
+/// The vectors of AVX-512, with its parts F, BW, DQ, VL and VNNI.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Zmm;
+
+impl Registers for Zmm {
+    type Vector = __m512i;
+    type Block = Block;
+    type Clamp = Clamp;
+
+    const LANES: usize = 16;
+    const MOST: usize = 8;
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    unsafe fn zero() -> __m512i {
+        _mm512_setzero_si512()
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    unsafe fn load(from: *const u8) -> __m512i {
+        // SAFETY: guaranteed by the caller.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    unsafe fn repeat(word: i32) -> __m512i {
+        _mm512_set1_epi32(word)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    unsafe fn widen(from: *const i8) -> __m512i {
+        // SAFETY: guaranteed by the caller.
+        _mm512_cvtepi8_epi32(unsafe { _mm_loadu_si128(from.cast()) })
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    unsafe fn added(a: __m512i, b: __m512i) -> __m512i {
+        _mm512_add_epi32(a, b)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    unsafe fn subtracted(a: __m512i, b: __m512i) -> __m512i {
+        _mm512_sub_epi32(a, b)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    unsafe fn shifted(a: __m512i, left: __m512i) -> __m512i {
+        _mm512_sllv_epi32(a, left)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    unsafe fn block(channels: &[Channel], output: Output) -> (Block, Way) {
+        Block::new(channels, output)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    unsafe fn no_block() -> Block {
+        let zero = _mm512_setzero_si512();
+        Block {
+            bias: zero,
+            multiplier: zero,
+            odd: zero,
+            offsets: [zero; 2],
+            shift: zero,
+            left: zero,
+            doubled: [zero; 2],
+            negative: [zero; 2],
+            zero_point: zero,
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    unsafe fn block_of_fours(channels: &[Channel], fours: [(usize, usize); 4], output: Output) -> (Block, Way) {
+        let start = channels.as_ptr().cast::<i32>();
+        // Of 48 words, vector `w` has `16 w..16 w + 16`: the last ones of four channels, and the first ones of the
+        // next.
+        let words = [0, 1, 2].map(|w: usize| {
+            [w, w + 1].into_iter().fold(_mm512_setzero_si512(), |words, j| {
+                let (channel, there) = fours[j];
+                let mask = first(3 * there) << (12 * j) >> (16 * w);
+                let start = start.wrapping_add(3 * channel + 16 * w).wrapping_sub(12 * j);
+                // SAFETY: a channel is three words; no others are read.
+                unsafe { _mm512_mask_loadu_epi32(words, mask as u16, start) }
+            })
+        });
+        Block::of_words(words, output)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    unsafe fn without(block: &mut Block, sums: __m512i) {
+        block.bias = _mm512_sub_epi32(block.bias, _mm512_slli_epi32::<7>(sums));
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    unsafe fn bias(block: &Block) -> __m512i {
+        block.bias
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    unsafe fn scale(block: &Block, accumulators: __m512i, way: Way) -> __m512i {
+        block.scale(accumulators, way)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    unsafe fn clamp(output: Output) -> Clamp {
+        Clamp::new(output)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    unsafe fn store_ordered(four: [__m512i; 4], clamp: Clamp, to: *mut i8) {
+        // SAFETY: guaranteed by the caller.
+        unsafe { _mm512_storeu_si512(to.cast(), clamp.ordered(four)) };
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    unsafe fn store_pixels<const N: usize>(
+        four: [__m512i; 4],
+        clamp: Clamp,
+        pixels: usize,
+        channels: usize,
+        to: *mut i8,
+        step: usize,
+    ) {
+        let bytes = clamp.ordered(four);
+        let halves = [_mm512_castsi512_si256(bytes), _mm512_extracti64x4_epi64::<1>(bytes)];
+        let mut to = to;
+        for i in 0..pixels {
+            let half = match (N, i) {
+                (2, _) => halves[i],
+                (_, 0 | 2) => halves[i / 2],
+                _ => _mm256_permute2x128_si256::<0x11>(halves[i / 2], halves[i / 2]),
+            };
+            // SAFETY: guaranteed by the caller: there is room for so many channels.
+            unsafe {
+                match (N, channels) {
+                    (2, 32) => _mm256_storeu_si256(to.cast(), half),
+                    (1, 16) => _mm_storeu_si128(to.cast(), _mm256_castsi256_si128(half)),
+                    _ => _mm256_mask_storeu_epi8(to, first(channels) as u32, half),
+                }
+            }
+            to = to.wrapping_add(step);
+        }
     }
 }

@@ -3,7 +3,8 @@
 //! Here the weights are the unsigned operand, plus 128, because each is used once. That adds 128 times the sum of the
 //! inputs to every sum.
 
-use super::requantize::{Block, Clamp, Way, first};
+use super::requantize::Way;
+use super::zmm::{Block, Clamp, first};
 use crate::lines::run;
 use crate::matrix::Filters;
 use core::arch::x86_64::{
@@ -42,7 +43,7 @@ pub(in super::super) unsafe fn multiply_vector(filters: &Filters<'_>, input: &[i
                 _ => vector.multiply::<0>(weights, count - 1),
             };
             let (block, way) = Block::new(run(filters.channels, from, count), filters.output);
-            let sums = _mm512_add_epi32(_mm512_add_epi32(sums, offset), block.bias());
+            let sums = _mm512_add_epi32(_mm512_add_epi32(sums, offset), block.bias);
             let scaled = match way {
                 Way::Positive => block.scale(sums, Way::Positive),
                 Way::Signed => block.scale(sums, Way::Signed),

@@ -1,11 +1,7 @@
-//! Regions of an input, copied with their padding, each element plus 128.
+//! Regions of an input, copied with their padding in the form that an instruction set multiplies.
 
-use super::requantize::first;
+use super::Set;
 use crate::window::{Lines, div_rem};
-use core::arch::x86_64::{
-    _mm512_loadu_si512, _mm512_mask_storeu_epi8, _mm512_maskz_loadu_epi8, _mm512_set1_epi8, _mm512_storeu_si512,
-    _mm512_xor_si512,
-};
 use core::mem::MaybeUninit;
 use core::ops::Range;
 use tealight_types::Window2d;
@@ -21,20 +17,22 @@ const LARGEST: usize = 1 << 28;
 
 /// A layer's input and its windows, whose sizes are checked.
 #[derive(Clone, Copy)]
-pub(super) struct Geometry {
+pub(in super::super) struct Geometry {
     input: [usize; 4],
     /// The output's shape.
     pub(super) output: [usize; 4],
     window: Window2d,
     /// Whether the rows of the layer are the columns of these shapes: see [`Lines`].
     exchanged: bool,
-    /// The padding, plus 128.
-    zero_point: u8,
+    /// The padding.
+    zero_point: i8,
+    /// The bytes of an element of a region.
+    element: usize,
 }
 
 /// Which bytes of each input pixel are copied, and the order of pixels.
 #[derive(Clone, Copy)]
-pub(super) struct Columns {
+pub(in super::super) struct Columns {
     /// The first channel.
     pub(super) channel: usize,
     /// The number of channels.
@@ -45,7 +43,7 @@ pub(super) struct Columns {
 
 /// Rows of output pixels whose windows are in one region.
 #[derive(Clone, Copy)]
-pub(super) struct Part {
+pub(in super::super) struct Part {
     image: usize,
     y: usize,
     x: usize,
@@ -59,7 +57,7 @@ pub(super) struct Part {
 
 /// The distances in a region, in bytes.
 #[derive(Clone, Copy)]
-pub(super) struct Pitches {
+pub(in super::super) struct Pitches {
     /// From one input line to the next.
     pub(super) line: usize,
     /// From the pixels of one phase to those of the next.
@@ -68,7 +66,7 @@ pub(super) struct Pitches {
 
 impl Geometry {
     /// `None` if a size is 0 or huge, or the rows or the input are not there.
-    pub(super) fn new(
+    pub(super) fn new<S: Set>(
         input: [usize; 4],
         lines: &Lines,
         window: &Window2d,
@@ -90,8 +88,8 @@ impl Geometry {
         let window = Window2d { kernel, stride, dilation, pad };
         let exchanged = lines.exchanged;
         // A valid zero point is in the range of a byte.
-        let zero_point = (zero_point as u8) ^ 0x80;
-        fits.then_some(Self { input, output, window, exchanged, zero_point })
+        let zero_point = zero_point as i8;
+        fits.then_some(Self { input, output, window, exchanged, zero_point, element: S::ELEMENT })
     }
 
     /// The number of input lines, or of columns, that the windows of `outputs` adjacent outputs read.
@@ -105,7 +103,7 @@ impl Geometry {
     #[inline]
     pub(super) fn pitches(&self, columns: Columns, count: usize) -> Pitches {
         let of_phase = self.span(1, count).div_ceil(columns.phases.max(1));
-        let phase = of_phase.saturating_mul(columns.size);
+        let phase = of_phase.saturating_mul(columns.size * self.element);
         Pitches { line: phase.saturating_mul(columns.phases), phase }
     }
 
@@ -151,7 +149,8 @@ impl Geometry {
         columns: Columns,
         f: &mut impl FnMut(Part),
     ) {
-        let room = (ROOM / self.span(0, 1).max(1) / columns.size.max(1)).saturating_sub(columns.phases - 1);
+        let room =
+            (ROOM / self.span(0, 1).max(1) / (columns.size * self.element).max(1)).saturating_sub(columns.phases - 1);
         let most = room.saturating_sub(self.span(1, 1)) / self.window.stride[1].max(1) + 1;
         let mut x = xs.start;
         while x < xs.end {
@@ -164,7 +163,7 @@ impl Geometry {
 
 /// Room for the copy of a region.
 #[repr(C, align(64))]
-pub(super) struct Region {
+pub(in super::super) struct Region {
     bytes: [MaybeUninit<u8>; ROOM + BEHIND],
 }
 
@@ -184,9 +183,16 @@ impl Region {
     /// last may be read.
     ///
     /// # Safety
-    /// `geometry` is one of `input`, which has these channels, and `part` is one of its parts for these columns.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-    pub(super) unsafe fn fill(&mut self, geometry: &Geometry, input: &[i8], columns: Columns, part: Part) -> Pitches {
+    /// The processor has the instructions of `S`, for which `geometry` is one of `input`, which has these channels, and
+    /// `part` is one of its parts for these columns.
+    #[inline(always)]
+    pub(super) unsafe fn fill<S: Set>(
+        &mut self,
+        geometry: &Geometry,
+        input: &[i8],
+        columns: Columns,
+        part: Part,
+    ) -> Pitches {
         let Geometry { input: [_, height, width, channels], window, zero_point, .. } = *geometry;
         let pitches = geometry.pitches(columns, part.count);
         let [lines, across] = [geometry.span(0, part.rows), geometry.span(1, part.count)];
@@ -195,90 +201,42 @@ impl Region {
         let before = window.pad[1].saturating_sub(left).min(across);
         let from = left.saturating_sub(window.pad[1]);
         let present = width.saturating_sub(from).min(across - before);
+        let pixel_size = columns.size * S::ELEMENT;
+        let of_phase = across.div_ceil(columns.phases.max(1));
         let mut to = self.bytes.as_mut_ptr().cast::<u8>();
         for line in 0..lines {
             let row = (top + line).checked_sub(window.pad[0]).filter(|&row| row < height && present > 0);
+            // All is written in order, because what is behind the padding may be overwritten.
             // SAFETY: the lines of a part have room; the columns that are present are of a row of the input.
             unsafe {
                 if let Some(row) = row {
                     let pixel = (part.image * height + row) * width + from;
                     let source = input.as_ptr().add(pixel * channels + columns.channel);
                     if columns.phases == 1 && columns.size == channels {
-                        let [start, end] = [before * channels, (before + present) * channels];
-                        set(to, zero_point, start);
-                        copy(to.add(start), source, end - start);
-                        set(to.add(end), zero_point, pitches.line - end);
+                        let [start, end] = [before * pixel_size, (before + present) * pixel_size];
+                        S::set(to, zero_point, start);
+                        S::copy(to.add(start), source, present * channels);
+                        S::set(to.add(end), zero_point, pitches.line - end);
                     } else {
-                        let (mut phase, mut place) = (0, 0);
-                        for column in 0..across {
-                            let to = to.add(phase * pitches.phase + place);
-                            match column.checked_sub(before).filter(|&column| column < present) {
-                                Some(column) => copy(to, source.add(column * channels), columns.size),
-                                None => set(to, zero_point, columns.size),
+                        for phase in 0..columns.phases {
+                            let (mut to, mut column) = (to.add(phase * pitches.phase), phase);
+                            for _ in 0..of_phase {
+                                match column.checked_sub(before).filter(|&column| column < present) {
+                                    Some(column) => S::copy(to, source.add(column * channels), columns.size),
+                                    None => S::set(to, zero_point, pixel_size),
+                                }
+                                (to, column) = (to.add(pixel_size), column + columns.phases);
                             }
-                            phase += 1;
-                            if phase == columns.phases {
-                                (phase, place) = (0, place + columns.size);
-                            }
-                        }
-                        // The phases may have one pixel less.
-                        while phase > 0 && phase < columns.phases {
-                            set(to.add(phase * pitches.phase + place), zero_point, columns.size);
-                            phase += 1;
                         }
                     }
                 } else {
-                    set(to, zero_point, pitches.line);
+                    S::set(to, zero_point, pitches.line);
                 }
                 to = to.add(pitches.line);
             }
         }
         // SAFETY: behind the room there is room for so many.
-        unsafe { set(to, zero_point, BEHIND) };
+        unsafe { S::set(to, zero_point, BEHIND) };
         pitches
-    }
-}
-
-/// Copies elements, each plus 128.
-///
-/// # Safety
-/// There are so many, and room for them.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn copy(to: *mut u8, from: *const i8, count: usize) {
-    let flip = _mm512_set1_epi8(i8::MIN);
-    // SAFETY: guaranteed by the caller.
-    unsafe {
-        let mut i = 0;
-        while i + 64 <= count {
-            _mm512_storeu_si512(to.add(i).cast(), _mm512_xor_si512(_mm512_loadu_si512(from.add(i).cast()), flip));
-            i += 64;
-        }
-        if i < count {
-            let mask = first(count - i);
-            let rest = _mm512_maskz_loadu_epi8(mask, from.add(i));
-            _mm512_mask_storeu_epi8(to.add(i).cast(), mask, _mm512_xor_si512(rest, flip));
-        }
-    }
-}
-
-/// Writes one value into `count` bytes.
-///
-/// # Safety
-/// There is room for them.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn set(to: *mut u8, value: u8, count: usize) {
-    let value = _mm512_set1_epi8(value.cast_signed());
-    // SAFETY: guaranteed by the caller.
-    unsafe {
-        let mut i = 0;
-        while i + 64 <= count {
-            _mm512_storeu_si512(to.add(i).cast(), value);
-            i += 64;
-        }
-        if i < count {
-            _mm512_mask_storeu_epi8(to.add(i).cast(), first(count - i), value);
-        }
     }
 }

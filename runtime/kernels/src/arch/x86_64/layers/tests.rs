@@ -1,8 +1,9 @@
 //! Layers of random shapes against their definition, on processors with the instructions.
 
-use super::{add, convolve, depthwise_lines, multiply_vector};
+use super::{Registers, Set, convolve, depthwise_lines, multiply_vector};
 use crate::add::AddSub;
-use crate::arch::x86_64::detect::{Vectors, vectors};
+use crate::arch::x86_64::detect::{Vectors, is_there};
+use crate::arch::x86_64::dot::{Avx2, Avx512Vnni, AvxVnni};
 use crate::broadcast::Broadcast;
 use crate::matrix::{Filters, Output};
 use crate::quant::{Channel, requantize_accumulator};
@@ -82,11 +83,8 @@ impl Random {
     }
 }
 
-/// Calls `f` with many seeds, if the processor has the instructions.
+/// Calls `f` with many seeds.
 fn for_seeds(count: u64, f: impl Fn(u64, &mut Random)) {
-    if vectors() != Vectors::Avx512Vnni {
-        return;
-    }
     for seed in 0..count {
         f(seed, &mut Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 77));
     }
@@ -121,8 +119,33 @@ fn tap(
     (row < height && column < width).then(|| ((image * height + row) * width + column) * depth + channel)
 }
 
-#[test]
-fn convolutions_equal_their_definition() {
+/// A test for each instruction set, which tests something if the processor has it.
+macro_rules! on_each_set {
+    ($($name:ident, $test:ident;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                if is_there(Vectors::Avx2) {
+                    $test::<Avx2>();
+                }
+                if is_there(Vectors::AvxVnni) {
+                    $test::<AvxVnni>();
+                }
+                if is_there(Vectors::Avx512Vnni) {
+                    $test::<Avx512Vnni>();
+                }
+            }
+        )*
+    };
+}
+
+on_each_set! {
+    convolutions_equal_their_definition, convolutions;
+    depthwise_convolutions_equal_their_definition, depthwise_convolutions;
+    sums_equal_their_definition, sums;
+}
+
+fn convolutions<S: Set>() {
     let computed = std::cell::Cell::new(0);
     for_seeds(600, |seed, random| {
         let images = random.size(1, 2);
@@ -149,7 +172,7 @@ fn convolutions_equal_their_definition() {
         let first = random.below(images * out_height);
         let rows = first..random.size(first + 1, images * out_height);
         let mut found = std::vec![7; rows.len() * out_width * filters + 3];
-        if !convolve(&p, &rows, [&input, &weights], &channels, &mut found) {
+        if !convolve::<S>(&p, &rows, [&input, &weights], &channels, &mut found) {
             return;
         }
         computed.set(computed.get() + 1);
@@ -172,11 +195,10 @@ fn convolutions_equal_their_definition() {
         expected.extend([7; 3]);
         assert!(found == expected, "seed {seed}: {p:?}");
     });
-    assert!(vectors() != Vectors::Avx512Vnni || computed.get() > 300, "{} layers are computed", computed.get());
+    assert!(computed.get() > 300, "{} layers are computed", computed.get());
 }
 
-#[test]
-fn depthwise_convolutions_equal_their_definition() {
+fn depthwise_convolutions<S: Set>() {
     let computed = std::cell::Cell::new(0);
     for_seeds(600, |seed, random| {
         let images = random.size(1, 2);
@@ -199,7 +221,7 @@ fn depthwise_convolutions_equal_their_definition() {
         let mut found = std::vec![7; rows.len() * out_width * depth + 3];
         let (lines, shape, own) = Lines::new(p.input, p.output, &window);
         let layer = DepthwiseConv2d { input: shape, output: lines.output, window: own, ..p };
-        if !depthwise_lines(&layer, (&lines, &rows), [&input, &weights], &channels, &mut found) {
+        if !depthwise_lines::<S>(&layer, (&lines, &rows), [&input, &weights], &channels, &mut found) {
             return;
         }
         computed.set(computed.get() + 1);
@@ -221,11 +243,14 @@ fn depthwise_convolutions_equal_their_definition() {
         expected.extend([7; 3]);
         assert!(found == expected, "seed {seed}: {p:?}");
     });
-    assert!(vectors() != Vectors::Avx512Vnni || computed.get() > 400, "{} layers are computed", computed.get());
+    assert!(computed.get() > 400, "{} layers are computed", computed.get());
 }
 
 #[test]
 fn products_with_a_vector_equal_their_definition() {
+    if !is_there(Vectors::Avx512Vnni) {
+        return;
+    }
     for_seeds(400, |seed, random| {
         let len = random.pick([1, 3, 8, 63, 64, 65, 128, 200, 640]);
         let rows = random.pick([1, 2, 10, 15, 16, 17, 32, 50]);
@@ -246,10 +271,9 @@ fn products_with_a_vector_equal_their_definition() {
     });
 }
 
-#[test]
-fn sums_equal_their_definition() {
+fn sums<S: Set>() {
     for_seeds(1000, |seed, random| {
-        let len = random.pick([63, 64, 130, 256]);
+        let len = random.pick([31, 32, 63, 64, 77, 130, 256]);
         let (a, b, output) = (random.bytes(len), random.bytes(len), random.output());
         let factor = |random: &mut Random| {
             let (any, usual) = ((random.next() >> 1) as i32, (1 << 30) + (random.next() >> 2) as i32);
@@ -271,8 +295,8 @@ fn sums_equal_their_definition() {
         };
         let mut found = std::vec![7; len];
         // SAFETY: the processor has the instructions.
-        let done = unsafe { add(&p, &a, &b, &mut found) };
-        assert_eq!(done, len - len % 64);
+        let done = unsafe { S::add(&p, &a, &b, &mut found) };
+        assert_eq!(done, if len < 4 * S::Registers::LANES { 0 } else { len });
         let expected: Vec<i8> = (0..len).map(|i| if i < done { p.sum(a[i], b[i]) } else { 7 }).collect();
         assert_eq!(found, expected, "seed {seed}: {p:?}");
     });

@@ -18,7 +18,7 @@ use crate::{Conv2d, DepthwiseConv2d, composed, portable};
 use core::ops::Range;
 use detect::{Vectors, vectors};
 use dot::{Avx2, Avx512Vnni, AvxVnni};
-use layers::Set;
+use layers::{Set, can_multiply_vector, multiply_vector_256};
 use multiply::can_store;
 use tealight_types::ActivationRange;
 
@@ -50,17 +50,22 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
     if !inputs.fit(filters, output_step, outputs.len()) {
         return;
     }
+    let vector = run(inputs.values, 0, if inputs.count == 1 && inputs.lines == 1 { filters.len } else { 0 });
     // SAFETY: the processor has these instructions, the operands fit, and the windows can be stored.
     unsafe {
         match vectors() {
-            Vectors::Avx512Vnni if inputs.count == 1 && inputs.lines == 1 && filters.len > 0 => {
-                layers::multiply_vector(filters, run(inputs.values, 0, filters.len), outputs);
-            }
+            Vectors::Avx512Vnni if !vector.is_empty() => layers::multiply_vector(filters, vector, outputs),
             Vectors::Avx512Vnni if can_store::<Avx512Vnni>(filters.len) => {
                 multiply_avx512_vnni(filters, inputs, output_step, outputs);
             }
+            Vectors::AvxVnni if can_multiply_vector::<AvxVnni>(vector.len()) => {
+                multiply_vector_avx_vnni(filters, vector, outputs);
+            }
             Vectors::AvxVnni if can_store::<AvxVnni>(filters.len) => {
                 multiply_avx_vnni(filters, inputs, output_step, outputs);
+            }
+            Vectors::Avx2 if can_multiply_vector::<Avx2>(vector.len()) => {
+                multiply_vector_avx2(filters, vector, outputs);
             }
             Vectors::Avx2 if can_store::<Avx2>(filters.len) => multiply_avx2(filters, inputs, output_step, outputs),
             _ => composed::multiply(filters, inputs, output_step, outputs),
@@ -124,6 +129,24 @@ unsafe fn multiply_avx_vnni(filters: &Filters<'_>, inputs: &Inputs<'_>, output_s
 unsafe fn multiply_avx512_vnni(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: usize, outputs: &mut [i8]) {
     // SAFETY: guaranteed by the caller.
     unsafe { multiply::multiply::<Avx512Vnni>(filters, inputs, output_step, outputs) }
+}
+
+/// # Safety
+/// As for [`multiply_vector_256`].
+#[inline(never)]
+#[target_feature(enable = "avx2")]
+unsafe fn multiply_vector_avx2(filters: &Filters<'_>, input: &[i8], outputs: &mut [i8]) {
+    // SAFETY: guaranteed by the caller.
+    unsafe { multiply_vector_256::<Avx2>(filters, input, outputs) }
+}
+
+/// # Safety
+/// As for [`multiply_vector_256`].
+#[inline(never)]
+#[target_feature(enable = "avx2,avxvnni")]
+unsafe fn multiply_vector_avx_vnni(filters: &Filters<'_>, input: &[i8], outputs: &mut [i8]) {
+    // SAFETY: guaranteed by the caller.
+    unsafe { multiply_vector_256::<AvxVnni>(filters, input, outputs) }
 }
 
 /// [`portable::requantize`], eight at a time.

@@ -3,16 +3,17 @@
 
 use super::convolution::Shape;
 use super::ymm::{Clamp, Ymm, store_some};
-use super::{Registers, Set, entries};
+use super::{Set, entries};
 use crate::arch::x86_64::dot::{Avx2, AvxVnni};
 use core::arch::x86_64::{
     __m128i, __m256i, _mm_and_si128, _mm_cvtepi8_epi16, _mm_cvtsi32_si128, _mm_loadl_epi64, _mm_loadu_si128,
     _mm_set1_epi8, _mm_storel_epi64, _mm_storeu_si128, _mm_xor_si128, _mm256_add_epi32, _mm256_broadcastsi128_si256,
     _mm256_castsi128_si256, _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_dpbusd_avx_epi32,
-    _mm256_extracti128_si256, _mm256_inserti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_permute4x64_epi64,
-    _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_storeu_si256,
-    _mm256_unpackhi_epi8, _mm256_unpackhi_epi16, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi8,
-    _mm256_unpacklo_epi16, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64, _mm256_xor_si256,
+    _mm256_extracti128_si256, _mm256_inserti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
+    _mm256_permute4x64_epi64, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_epi64x,
+    _mm256_setzero_si256, _mm256_storeu_si256, _mm256_unpackhi_epi8, _mm256_unpackhi_epi16, _mm256_unpackhi_epi32,
+    _mm256_unpackhi_epi64, _mm256_unpacklo_epi8, _mm256_unpacklo_epi16, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
+    _mm256_xor_si256,
 };
 
 impl Set for AvxVnni {
@@ -246,11 +247,12 @@ unsafe fn set(to: *mut u8, value: __m256i, size: usize) {
     }
 }
 
-/// [`Set::order`].
+/// [`Set::order`], of bytes or of 16 bits.
 ///
 /// # Safety
 /// As for it.
-#[inline(always)]
+#[inline]
+#[target_feature(enable = "avx2")]
 unsafe fn order<S: Set<Registers = Ymm>>(
     shape: Shape,
     from: *const i8,
@@ -268,15 +270,24 @@ unsafe fn order<S: Set<Registers = Ymm>>(
     let at_once = 4 * S::ELEMENTS;
     // SAFETY: guaranteed by the caller.
     unsafe {
-        let mut sums = S::Registers::zero();
+        let mut sums = _mm256_setzero_si256();
         let (mut at, mut to) = (0, to);
         for _ in 0..shape.lines {
             let mut left = shape.run;
             while left > 0 {
                 let now = left.min(at_once);
-                let words = turned(starts, at, now, end, S::ELEMENT == 2);
+                // Whole words are mostly loaded without a look at the end.
+                let words = match (S::ELEMENT, now == at_once) {
+                    (1, true) => turned(|r| _mm_loadu_si128(starts[r].wrapping_add(at).cast())),
+                    (1, false) => turned(|r| first_bytes(starts[r].wrapping_add(at), now, end)),
+                    (_, true) => turned(|r| _mm_cvtepi8_epi16(_mm_loadl_epi64(starts[r].wrapping_add(at).cast()))),
+                    (_, false) => turned(|r| _mm_cvtepi8_epi16(first_bytes(starts[r].wrapping_add(at), now, end))),
+                };
                 for word in words.into_iter().take(now.div_ceil(S::ELEMENTS)) {
-                    sums = S::add_weights(sums, word);
+                    if S::ELEMENT == 1 {
+                        let pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), word);
+                        sums = _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+                    }
                     _mm256_storeu_si256(to.cast(), word);
                     to = to.add(stride);
                 }
@@ -287,19 +298,10 @@ unsafe fn order<S: Set<Registers = Ymm>>(
     }
 }
 
-/// Of eight rows of four words from element `at` on, of which the first `count` elements are taken and the others are 0,
-/// the columns.
-///
-/// # Safety
-/// So many elements are there, and all end at `end`.
+/// Of eight rows of four words, the columns.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn turned(starts: [*const i8; 8], at: usize, count: usize, end: *const i8, widen: bool) -> [__m256i; 4] {
-    let load = |r: usize| {
-        // SAFETY: guaranteed by the caller.
-        let bytes = unsafe { first_bytes(starts[r].wrapping_add(at), count, end) };
-        if widen { _mm_cvtepi8_epi16(bytes) } else { bytes }
-    };
+fn turned(load: impl Fn(usize) -> __m128i) -> [__m256i; 4] {
     let rows = |i: usize| _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(load(i)), load(i + 4));
     let [a, b, c, d] = [rows(0), rows(1), rows(2), rows(3)];
     let (low, high) = (_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));

@@ -203,7 +203,14 @@ impl Layer {
                 let mut outputs = outputs.wrapping_add(row * part.count * output_step + at);
                 let mut left = part.count;
                 while left > 0 {
-                    let pixels = if channels <= lanes && left >= 2 * most { 2 * most } else { left.min(most) };
+                    // The last tiles have about the same number of pixels: in small ones sums wait for one another.
+                    let pixels = if left > 2 * most {
+                        if channels <= lanes { 2 * most } else { most }
+                    } else if channels <= lanes && left == 2 * most {
+                        left
+                    } else {
+                        left.div_ceil(left.div_ceil(most).max(1))
+                    };
                     // SAFETY: guaranteed by the caller.
                     unsafe {
                         if channels > lanes {

@@ -20,6 +20,7 @@ mod requantize;
 #[cfg(test)]
 mod tests;
 mod vector;
+mod vector_256;
 mod ymm;
 mod zmm;
 
@@ -35,6 +36,7 @@ use requantize::Way;
 pub(super) use convolution::convolve;
 pub(super) use depthwise::depthwise_lines;
 pub(super) use vector::multiply_vector;
+pub(super) use vector_256::{can_multiply_vector, multiply_vector as multiply_vector_256};
 
 /// Vector registers and their accumulators of 32 bits.
 ///

@@ -4,6 +4,7 @@ use super::{Registers, Set, convolve, depthwise_lines, multiply_vector};
 use crate::add::AddSub;
 use crate::arch::x86_64::detect::{Vectors, is_there};
 use crate::arch::x86_64::dot::{Avx2, Avx512Vnni, AvxVnni};
+use crate::arch::x86_64::{multiply_vector_avx_vnni, multiply_vector_avx2};
 use crate::broadcast::Broadcast;
 use crate::matrix::{Filters, Output};
 use crate::quant::{Channel, requantize_accumulator};
@@ -248,19 +249,28 @@ fn depthwise_convolutions<S: Set>() {
 
 #[test]
 fn products_with_a_vector_equal_their_definition() {
-    if !is_there(Vectors::Avx512Vnni) {
-        return;
+    type Multiply = unsafe fn(&Filters<'_>, &[i8], &mut [i8]);
+    let sets: [(Vectors, Multiply); 3] = [
+        (Vectors::Avx512Vnni, multiply_vector),
+        (Vectors::AvxVnni, multiply_vector_avx_vnni),
+        (Vectors::Avx2, multiply_vector_avx2),
+    ];
+    for (_, multiply) in sets.iter().filter(|(vectors, _)| is_there(*vectors)) {
+        products_with_a_vector(*multiply);
     }
+}
+
+fn products_with_a_vector(multiply: unsafe fn(&Filters<'_>, &[i8], &mut [i8])) {
     for_seeds(400, |seed, random| {
-        let len = random.pick([1, 3, 8, 63, 64, 65, 128, 200, 640]);
-        let rows = random.pick([1, 2, 10, 15, 16, 17, 32, 50]);
+        let len = random.pick([1, 3, 8, 15, 16, 17, 33, 63, 64, 65, 128, 200, 640]);
+        let rows = random.pick([1, 2, 7, 8, 9, 10, 15, 16, 17, 32, 50]);
         let (input, weights) = (random.bytes(len), random.bytes(len * rows));
         let (channels, output) = (random.channels(rows), random.output());
         let offset = random.next() as i32 >> 12;
         let filters = Filters { weights: &weights, channels: &channels, len, offset, output };
         let mut found = std::vec![7; rows + 3];
         // SAFETY: the processor has the instructions, and the operands fit.
-        unsafe { multiply_vector(&filters, &input, &mut found) };
+        unsafe { multiply(&filters, &input, &mut found[..rows]) };
         let sum = |row: &[i8]| row.iter().zip(&input).map(|(&w, &x)| i32::from(w) * i32::from(x)).sum::<i32>();
         let expected = weights.chunks(len).zip(&channels).map(|(row, channel)| {
             let sum = sum(row).wrapping_add(channel.bias).wrapping_add(offset);

@@ -1,4 +1,5 @@
-//! The product of a matrix of weights with one vector: sixteen rows at a time, 64 elements of each in one step.
+//! The product of a matrix of weights with one vector, with AVX-512: sixteen rows at a time, 64 elements of each in one
+//! step.
 //!
 //! Here the weights are the unsigned operand, plus 128, because each is used once. That adds 128 times the sum of the
 //! inputs to every sum.

@@ -55,8 +55,8 @@ fn keep(found: Vectors) -> usize {
 /// From now on [`vectors`] returns `most`, or what there is if that is less.
 #[cfg(any(test, feature = "compare-arch"))]
 pub(crate) fn use_at_most(most: Vectors) {
-    let among = Vectors::ALL.into_iter().filter(|&vectors| vectors <= most && is_there(vectors));
-    keep(among.last().unwrap_or(Vectors::Portable));
+    let mut among = Vectors::ALL.into_iter().filter(|&vectors| vectors <= most && is_there(vectors));
+    keep(among.next_back().unwrap_or(Vectors::Portable));
 }
 
 /// Whether the processor has these instructions, whatever [`vectors`] returns.

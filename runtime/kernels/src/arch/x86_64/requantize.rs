@@ -5,6 +5,7 @@
 
 use crate::matrix::Output;
 use crate::quant::Channel;
+use core::arch::asm;
 use core::arch::x86_64::{
     __m128i, __m256i, _mm_cvtsi128_si64, _mm_max_epi8, _mm_min_epi8, _mm_packs_epi16, _mm_packs_epi32, _mm_set1_epi8,
     _mm256_add_epi32, _mm256_add_epi64, _mm256_and_si256, _mm256_blend_epi32, _mm256_castsi256_si128,
@@ -93,8 +94,8 @@ impl Factors {
     fn multiply(&self, accumulators: __m256i) -> __m256i {
         let x = _mm256_sllv_epi32(accumulators, self.left);
         let half = _mm256_set1_epi64x(1 << 30);
-        let even = _mm256_add_epi64(_mm256_mul_epi32(x, self.multiplier), half);
-        let odd = _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64::<32>(x), self.odd), half);
+        let even = _mm256_add_epi64(_mm256_mul_epi32(x, unknown(self.multiplier)), half);
+        let odd = _mm256_add_epi64(_mm256_mul_epi32(_mm256_srli_epi64::<32>(x), unknown(self.odd)), half);
         // Bits 31 to 62 of each product.
         let product = _mm256_blend_epi32::<0b1010_1010>(_mm256_srli_epi64::<31>(even), _mm256_add_epi64(odd, odd));
         let shifts = _mm256_cmpgt_epi32(self.right, _mm256_setzero_si256());
@@ -126,6 +127,17 @@ impl Factors {
             None => crate::lines::copy(outputs, &bytes),
         }
     }
+}
+
+/// The same factors, of which the compiler knows nothing: it takes the extension of constant factors to 64 bits out of a
+/// loop, and in the loop no longer knows that it multiplies 32 bits.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn unknown(factors: __m256i) -> __m256i {
+    let mut same = factors;
+    // SAFETY: no instruction.
+    unsafe { asm!("/* {} */", inout(ymm_reg) same, options(nomem, nostack, preserves_flags)) };
+    same
 }
 
 /// [`portable::requantize`](crate::portable::requantize): eight at a time.

@@ -45,8 +45,8 @@ impl<R: Registers> Scale<R> {
             let x = R::shifted(R::subtracted(R::widen(x), self.zero_point), self.left);
             match &self.factor {
                 None => x,
-                Some((block, Way::General)) => R::scale(block, x, Way::General),
-                Some((block, _)) => R::scale(block, x, Way::Signed),
+                Some((block, Way::General)) => R::scale_in_loop(block, x, Way::General),
+                Some((block, _)) => R::scale_in_loop(block, x, Way::Signed),
             }
         }
     }
@@ -93,9 +93,9 @@ pub(super) unsafe fn add<R: Registers>(p: &AddSub, a: &[i8], b: &[i8], outputs: 
             }
             for sum in &mut four {
                 *sum = match way {
-                    Way::Positive => R::scale(&factor, *sum, Way::Positive),
-                    Way::Signed => R::scale(&factor, *sum, Way::Signed),
-                    Way::General => R::scale(&factor, *sum, Way::General),
+                    Way::Positive => R::scale_in_loop(&factor, *sum, Way::Positive),
+                    Way::Signed => R::scale_in_loop(&factor, *sum, Way::Signed),
+                    Way::General => R::scale_in_loop(&factor, *sum, Way::General),
                 };
             }
             R::store_ordered(four, clamp, outputs.as_mut_ptr().add(done));

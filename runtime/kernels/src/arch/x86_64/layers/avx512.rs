@@ -92,6 +92,7 @@ impl Set for Avx512Vnni {
 ///
 /// # Safety
 /// So many filters, at least one, lie from `from` on, and there is room.
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 unsafe fn order(shape: Shape, from: *const i8, rows: usize, to: *mut u8, stride: usize) -> __m512i {
     let len = shape.lines * shape.run;

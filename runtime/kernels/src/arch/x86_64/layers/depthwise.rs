@@ -43,7 +43,7 @@ pub(in super::super) fn depthwise_lines<S: Set>(
     let lanes = at_a_time::<S>();
     let (depth, stride) = (p.input[3], p.window.stride[1]);
     // Few channels that divide the lanes: adjacent pixels fill them.
-    let together = (4..lanes).contains(&depth) && lanes % depth == 0;
+    let together = (4..lanes).contains(&depth) && lanes.is_multiple_of(depth);
     let layer = Layer {
         geometry,
         kernel: p.window.kernel,

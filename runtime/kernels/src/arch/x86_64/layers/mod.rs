@@ -134,6 +134,14 @@ pub(super) trait Registers: Copy {
     /// See [`Registers`].
     unsafe fn scale(block: &Self::Block, accumulators: Self::Vector, way: Way) -> Self::Vector;
 
+    /// The outputs of accumulators as [`scale`](Self::scale), for a loop whose constants are the same in each turn. The
+    /// compiler would take the extension of multipliers to 64 bits out of it, and in the loop no longer know that it
+    /// multiplies 32 bits.
+    ///
+    /// # Safety
+    /// See [`Registers`].
+    unsafe fn scale_in_loop(block: &Self::Block, accumulators: Self::Vector, way: Way) -> Self::Vector;
+
     /// The range of an output.
     ///
     /// # Safety

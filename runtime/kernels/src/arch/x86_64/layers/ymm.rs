@@ -2,7 +2,7 @@
 
 use super::Registers;
 use super::requantize::{MOST, Way};
-use crate::arch::x86_64::requantize::Factors;
+use crate::arch::x86_64::requantize::{Factors, unknown};
 use crate::lines::{copy, run};
 use crate::matrix::Output;
 use crate::quant::Channel;
@@ -258,6 +258,15 @@ impl Registers for Ymm {
     #[inline]
     #[target_feature(enable = "avx2")]
     unsafe fn scale(block: &Block, accumulators: __m256i, way: Way) -> __m256i {
+        block.scale(accumulators, way)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn scale_in_loop(block: &Block, accumulators: __m256i, way: Way) -> __m256i {
+        let mut block = *block;
+        block.factors.multiplier = unknown(block.factors.multiplier);
+        block.factors.odd = unknown(block.factors.odd);
         block.scale(accumulators, way)
     }
 

@@ -4,6 +4,7 @@ use super::Registers;
 use super::requantize::{MOST, Way};
 use crate::matrix::Output;
 use crate::quant::Channel;
+use core::arch::asm;
 use core::arch::x86_64::{
     __m128i, __m512i, _mm_loadu_si128, _mm_max_epi8, _mm_min_epi8, _mm_storeu_si128, _mm256_castsi256_si128,
     _mm256_mask_storeu_epi8, _mm256_permute2x128_si256, _mm256_storeu_si256, _mm512_add_epi32, _mm512_add_epi64,
@@ -325,6 +326,22 @@ impl Registers for Zmm {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
     unsafe fn scale(block: &Block, accumulators: __m512i, way: Way) -> __m512i {
         block.scale(accumulators, way)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+    unsafe fn scale_in_loop(block: &Block, accumulators: __m512i, way: Way) -> __m512i {
+        let Block { mut multiplier, mut odd, .. } = *block;
+        // SAFETY: no instruction.
+        unsafe {
+            asm!(
+                "/* {} {} */",
+                inout(zmm_reg) multiplier,
+                inout(zmm_reg) odd,
+                options(nomem, nostack, preserves_flags)
+            );
+        }
+        Block { multiplier, odd, ..*block }.scale(accumulators, way)
     }
 
     #[inline]

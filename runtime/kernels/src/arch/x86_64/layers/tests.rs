@@ -94,7 +94,7 @@ fn for_seeds(count: u64, f: impl Fn(u64, &mut Random)) {
 /// The input's and the output's shape without channels, and the window.
 fn geometry(random: &mut Random) -> ([usize; 2], [usize; 2], Window2d) {
     let [height, width] = [random.size(1, 9), random.size(1, 40)];
-    let kernel = random.pick([[1, 1], [3, 3], [2, 3], [1, 5], [4, 1]]);
+    let kernel = random.pick([[1, 1], [3, 3], [3, 3], [2, 3], [1, 5], [4, 1], [7, 7], [8, 8]]);
     let stride = [random.size(1, 3), random.size(1, 3)];
     let dilation = random.pick([[1, 1], [1, 1], [2, 1], [2, 2]]);
     let pad = [random.below(kernel[0] * dilation[0]), random.below(kernel[1] * dilation[1])];
@@ -194,7 +194,7 @@ fn convolutions<S: Set>() {
             }
         }
         expected.extend([7; 3]);
-        assert!(found == expected, "seed {seed}: {p:?}");
+        assert!(found == expected, "{}, seed {seed}: {p:?}", core::any::type_name::<S>());
     });
     assert!(computed.get() > 300, "{} layers are computed", computed.get());
 }
@@ -242,7 +242,7 @@ fn depthwise_convolutions<S: Set>() {
             }
         }
         expected.extend([7; 3]);
-        assert!(found == expected, "seed {seed}: {p:?}");
+        assert!(found == expected, "{}, seed {seed}: {p:?}", core::any::type_name::<S>());
     });
     assert!(computed.get() > 400, "{} layers are computed", computed.get());
 }
@@ -308,6 +308,6 @@ fn sums<S: Set>() {
         let done = unsafe { S::add(&p, &a, &b, &mut found) };
         assert_eq!(done, if len < 4 * S::Registers::LANES { 0 } else { len });
         let expected: Vec<i8> = (0..len).map(|i| if i < done { p.sum(a[i], b[i]) } else { 7 }).collect();
-        assert_eq!(found, expected, "seed {seed}: {p:?}");
+        assert_eq!(found, expected, "{}, seed {seed}: {p:?}", core::any::type_name::<S>());
     });
 }

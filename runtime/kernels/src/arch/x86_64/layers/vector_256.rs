@@ -31,7 +31,7 @@ struct Stored([MaybeUninit<u8>; STORED]);
 /// Multiplies one input with all filters, as [`composed::multiply`](crate::composed::multiply).
 ///
 /// # Safety
-/// The processor has the instructions of `D`, of which the caller is compiled for; the filters lie within their slice,
+/// The processor has the instructions of `D`, which the caller is compiled for; the filters lie within their slice,
 /// `input` has as many elements as one, [`can_multiply_vector`] is true, and there are as many outputs.
 #[inline(always)]
 pub(in super::super) unsafe fn multiply_vector<D: Dot>(filters: &Filters<'_>, input: &[i8], outputs: &mut [i8]) {

@@ -4,7 +4,8 @@
 //! a number of inferences, the nanoseconds of each. Nothing runs in between, so that another program can be timed in
 //! alternation with this one; `litert.py` answers in the same way.
 //!
-//! `TEALIGHT_AT_MOST` in the environment names an instruction set, as the first line does: no more than that one is used.
+//! `TEALIGHT_AT_MOST` in the environment names an instruction set, as the first line does: no more than that one is
+//! used.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;

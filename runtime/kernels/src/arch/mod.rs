@@ -175,9 +175,9 @@ pub fn instruction_set() -> &'static str {
     return BUILT_FOR;
 }
 
-/// Lets the kernels use no more than the named instruction set, where several are found at run time, and returns whether
-/// there is one of this name: for tests and measurements of those that a processor has besides its best. Any later call
-/// replaces it.
+/// Lets the kernels use no more than the named instruction set, where several are found at run time, and returns
+/// whether there is one of this name: for tests and measurements of those that a processor has besides its best. Any
+/// later call replaces it.
 #[cfg(feature = "compare-arch")]
 pub fn use_at_most(name: &str) -> bool {
     #[cfg(x86_64_vectors)]

@@ -73,8 +73,8 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
     }
 }
 
-/// Computes `rows` of a convolution from `[input, weights]`. Returns whether it did: with vectors, most layers of several
-/// pixels.
+/// Computes `rows` of a convolution from `[input, weights]`. Returns whether it did: with vectors, most layers of
+/// several pixels.
 pub(crate) fn convolve(
     p: &Conv2d,
     rows: &Range<usize>,

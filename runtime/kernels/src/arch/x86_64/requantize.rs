@@ -129,8 +129,8 @@ impl Factors {
     }
 }
 
-/// The same factors, of which the compiler knows nothing: it takes the extension of constant factors to 64 bits out of a
-/// loop, and in the loop no longer knows that it multiplies 32 bits.
+/// The same factors, of which the compiler knows nothing: it takes the extension of constant factors to 64 bits out of
+/// a loop, and in the loop no longer knows that it multiplies 32 bits.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn unknown(factors: __m256i) -> __m256i {

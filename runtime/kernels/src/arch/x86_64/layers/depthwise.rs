@@ -1,8 +1,8 @@
 //! Depthwise convolutions of as many outputs at a time as four vectors have lanes.
 //!
 //! The elements of the taps of a word are brought together for each channel, and multiplied at a time. The outputs are
-//! those of adjacent channels, or, where an input has few channels, of adjacent pixels too: their elements are one after
-//! another in a region whose pixels are sorted by the stride's phase.
+//! those of adjacent channels, or, where an input has few channels, of adjacent pixels too: their elements are one
+//! after another in a region whose pixels are sorted by the stride's phase.
 
 use super::region::{Columns, Geometry, Part, Pitches, Region};
 use super::{Registers, Set, VectorOf, Way};
@@ -162,8 +162,8 @@ impl Layer {
     ) {
         let steps = self.taps().div_ceil(S::ELEMENTS);
         let pixel = columns.size * S::ELEMENT;
-        // What is loaded in a step begins so far behind the elements of the first tap; a tap that is missing has weights
-        // of 0.
+        // What is loaded in a step begins so far behind the elements of the first tap; a tap that is missing has
+        // weights of 0.
         let mut places = [[0; 4]; STEPS];
         for (step, places) in places.iter_mut().enumerate().take(steps) {
             for (i, place) in places.iter_mut().enumerate() {

@@ -4,8 +4,8 @@
 //! four bytes, whose products are added to one accumulator: four unsigned bytes with four signed ones (VNNI), or two
 //! numbers of 16 bits with two (AVX2, whose products of bytes saturate). Inputs are copied in this form, the padding
 //! written out ([`region`]): with VNNI 128 is added to them. What that adds to a sum, 128 times the sum of a filter's
-//! weights, is subtracted from the bias. Weights are brought into the order of the registers once for a call, which then
-//! serves all pixels of it.
+//! weights, is subtracted from the bias. Weights are brought into the order of the registers once for a call, which
+//! then serves all pixels of it.
 //!
 //! [`Set`] is an instruction set, and [`Registers`] its vectors. The layers are generic functions that are inlined into
 //! the functions of [`entries`], which are compiled for the instruction set.
@@ -234,8 +234,8 @@ pub(super) trait Set: Copy {
     /// See [`Set`].
     unsafe fn together(four: [VectorOf<Self>; 4]) -> [VectorOf<Self>; 4];
 
-    /// The first of the four channels that [`together`](Self::together) puts into the lanes from `4 * four` on of vector
-    /// `v`.
+    /// The first of the four channels that [`together`](Self::together) puts into the lanes from `4 * four` on of
+    /// vector `v`.
     fn lane(v: usize, four: usize) -> usize;
 
     /// Stores the first `count` of the bytes of such vectors, in the order of channels.
@@ -344,8 +344,8 @@ pub(super) trait Set: Copy {
 /// The vectors of an instruction set.
 type VectorOf<S> = <<S as Set>::Registers as Registers>::Vector;
 
-/// The functions of [`Set`] that hold whole parts of layers, compiled for these instructions; the tiles that are not the
-/// largest have so many pixels.
+/// The functions of [`Set`] that hold whole parts of layers, compiled for these instructions; the tiles that are not
+/// the largest have so many pixels.
 macro_rules! entries {
     ($features:tt, $($pixels:literal)*, $most:literal) => {
         #[target_feature(enable = $features)]

@@ -151,7 +151,7 @@ mod view;
 mod window;
 
 pub use add::{AddSub, add, sub};
-#[cfg(feature = "compare-arch")]
+#[cfg(any(test, feature = "compare-arch"))]
 pub use arch::compare::compare_arch;
 #[cfg(feature = "compare-arch")]
 pub use arch::use_at_most;

@@ -587,3 +587,11 @@ impl Random {
         (self.next() as usize).checked_rem(n).unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_loops_of_this_instruction_set_return_what_their_definitions_do() {
+        assert_eq!(super::compare_arch(5_000), None);
+    }
+}

@@ -7,9 +7,14 @@ use crate::float::{ScaleBias, Weight, f16};
 use crate::lines::{run, tail};
 use crate::portable::{Steps, Window};
 
-/// The number of elements of an operand, and of outputs with those after them, which must not change.
-const SIZE: usize = 256;
-const OUTPUTS: usize = 96;
+/// Whether many channels of many pixels are computed together.
+const MANY: bool = cfg!(x86_64_vectors);
+
+/// The number of elements of an operand, of outputs with those after them, which must not change, and of channels that
+/// are listed.
+const SIZE: usize = if MANY { 1024 } else { 256 };
+const OUTPUTS: usize = if MANY { 640 } else { 96 };
+const CHANNELS: usize = if MANY { 48 } else { 16 };
 
 /// Compares a case with weights in f32, in f16 and in i8.
 #[inline(never)]
@@ -27,12 +32,12 @@ pub(super) fn same(random: &mut Random) -> bool {
     for byte in &mut bytes {
         *byte = random.next() as i8;
     }
-    let mut scaled = [ScaleBias::default(); 16];
+    let mut scaled = [ScaleBias::default(); CHANNELS];
     for channel in &mut scaled {
         let bias = if random.below(4) == 0 { zero(random) } else { number(random) };
         *channel = ScaleBias { scale: number(random), bias };
     }
-    let (biases, scaled) = (run(&input, 0, random.below(16)), run(&scaled, 0, random.below(16)));
+    let (biases, scaled) = (run(&input, 0, random.below(CHANNELS)), run(&scaled, 0, random.below(CHANNELS)));
     let (input, from) = (tail(&input, random.below(8)), random.below(8));
     same_products(random, input, tail(&weights, from))
         && same_products(random, input, tail(&halves, from))
@@ -129,8 +134,14 @@ fn same_taps<W: Weight>(random: &mut Random, input: &[f32], weights: &[W]) -> bo
 #[inline(never)]
 fn same_pixels<W: Weight>(random: &mut Random, input: &[f32], weights: &[W], finish: &[W::Finish]) -> bool {
     // Few pixels that lie far apart, or as many as are computed together.
-    let [count, step] = if random.below(2) == 0 { [4, 16] } else { [10, 5] }.map(|limit| random.below(limit));
-    let channels = random.below(14);
+    let limits = if MANY && random.below(2) == 0 {
+        [14, 8, 44]
+    } else if random.below(2) == 0 {
+        [4, 16, 14]
+    } else {
+        [10, 5, 14]
+    };
+    let [count, step, channels] = limits.map(|limit| random.below(limit));
     let pixels = Pixels {
         window: window(random),
         len: random.below(22),

@@ -157,11 +157,11 @@ pub(crate) use crate::portable::add_some;
 /// [`depthwise_lines`], other windows are clipped.
 pub(crate) const PADS_DEPTHWISE: bool = PADDED != 0 && cfg!(not(arm_neon));
 
-#[cfg(feature = "compare-arch")]
+#[cfg(any(test, feature = "compare-arch"))]
 pub(crate) mod compare;
-#[cfg(feature = "compare-arch")]
+#[cfg(any(test, feature = "compare-arch"))]
 mod compare_blocks;
-#[cfg(feature = "compare-arch")]
+#[cfg(any(test, feature = "compare-arch"))]
 mod compare_float;
 
 /// The instruction set whose inner loops run here: on x86-64 and 64-bit Arm as found at run time, elsewhere the one that

@@ -81,6 +81,18 @@ impl<S: Weights> Pixels<'_, S> {
         self.input.len().checked_sub(reach).filter(|_| end <= outputs)
     }
 
+    /// The channels from one of them on, whose weights are rows.
+    #[cfg(x86_64_vectors)]
+    #[inline]
+    pub(crate) fn rows_from(&self, channel: usize) -> Self {
+        Self {
+            weights: self.weights.tail(channel.wrapping_mul(self.stride)),
+            finish: tail(self.finish, channel),
+            channels: self.channels.saturating_sub(channel),
+            ..*self
+        }
+    }
+
     /// Calls `f` for each pixel, with the input from the first tap on, and the pixel's outputs; then finishes the sums.
     #[inline]
     fn for_each(&self, outputs: &mut [f32], mut f: impl FnMut(&[f32], &mut [f32])) {

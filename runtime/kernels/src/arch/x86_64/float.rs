@@ -2,6 +2,7 @@
 //!
 //! Product and sum are two instructions: `VFMADD` would round once, and other targets do not have it.
 
+use super::layers;
 use super::detect::{Vectors, vectors};
 use crate::arch::lanes::{self, Element, some_bytes, some_halves};
 use crate::float::products::{self, Pixels, rows_fit};
@@ -23,6 +24,12 @@ use half::f16;
 pub struct Lanes(__m256);
 
 impl Lanes {
+    /// The register that holds them.
+    #[inline]
+    pub(super) fn register(self) -> __m256 {
+        self.0
+    }
+
     #[inline]
     #[target_feature(enable = "avx2,f16c")]
     pub(in crate::arch) fn zero() -> Self {
@@ -404,9 +411,18 @@ pub(crate) fn multiply_pixels<W: Weight>(pixels: &Pixels<'_, &[W]>, outputs: &mu
     }
     let fits =
         |room| rows_fit(&pixels.window, pixels.len, [room, pixels.weights.len()], pixels.stride, pixels.channels);
-    if pixels.room(outputs.len()).is_some_and(fits) {
-        // SAFETY: the processor has AVX2 and F16C, and the operands fit.
-        unsafe { multiply_pixels_avx2(pixels, outputs) }
+    if !pixels.room(outputs.len()).is_some_and(fits) {
+        return;
+    }
+    // SAFETY: the processor has these instructions, and the operands fit.
+    unsafe {
+        let done = match vectors() {
+            Vectors::Avx512Vnni => layers::multiply_pixels(pixels, outputs),
+            _ => 0,
+        };
+        if done < pixels.channels {
+            multiply_pixels_avx2(&pixels.rows_from(done), outputs.get_mut(done..).unwrap_or(&mut []));
+        }
     }
 }
 

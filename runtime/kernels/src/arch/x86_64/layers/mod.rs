@@ -15,6 +15,7 @@ mod avx2;
 mod avx512;
 mod convolution;
 mod depthwise;
+mod float;
 mod region;
 mod requantize;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use requantize::Way;
 
 pub(super) use convolution::convolve;
 pub(super) use depthwise::depthwise_lines;
+pub(super) use float::multiply_pixels;
 pub(super) use vector::multiply_vector;
 pub(super) use vector_256::{can_multiply_vector, multiply_vector as multiply_vector_256};
 

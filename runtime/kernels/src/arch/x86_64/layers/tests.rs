@@ -2,11 +2,15 @@
 
 use super::{Registers, Set, convolve, depthwise_lines, multiply_vector};
 use crate::add::AddSub;
-use crate::arch::x86_64::detect::{Vectors, is_there};
+use crate::arch;
+use crate::arch::x86_64::detect::{Vectors, is_there, vectors};
 use crate::arch::x86_64::dot::{Avx2, Avx512Vnni, AvxVnni};
 use crate::arch::x86_64::{multiply_vector_avx_vnni, multiply_vector_avx2};
 use crate::broadcast::Broadcast;
+use crate::float::products::{self, Pixels};
+use crate::float::{ScaleBias, UNBOUNDED, Weight, f16};
 use crate::matrix::{Filters, Output};
+use crate::portable::{Steps, Window};
 use crate::quant::{Channel, requantize_accumulator};
 use crate::window::Lines;
 use crate::{Conv2d, DepthwiseConv2d};
@@ -310,4 +314,63 @@ fn sums<S: Set>() {
         let expected: Vec<i8> = (0..len).map(|i| if i < done { p.sum(a[i], b[i]) } else { 7 }).collect();
         assert_eq!(found, expected, "{}, seed {seed}: {p:?}", core::any::type_name::<S>());
     });
+}
+
+impl Random {
+    /// From -1 to 1; sometimes a zero of either sign.
+    fn number(&mut self) -> f32 {
+        let number = (self.next() as i32) as f32 / 2_147_483_648.0;
+        self.pick([number, number, number, 0.0 * number])
+    }
+}
+
+/// Compares adjacent f32 pixels with their definition: windows as large as fit, and larger ones; channels that are no
+/// multiple of sixteen.
+fn same_pixels<W: Weight>(random: &mut Random, weight: fn(f32) -> W, finish: fn([f32; 2]) -> W::Finish) {
+    let (lines, runs) = (random.size(1, 3), random.size(1, 3));
+    let len = match random.below(3) {
+        0 => random.size(1, 9),
+        1 => random.size(1, 36),
+        _ => random.size(1, 120),
+    };
+    let (channels, count) = (random.size(1, 50), random.size(1, 20));
+    let (gap, step) = (random.below(9), random.size(0, 40));
+    let run = len + gap;
+    let window = Window { lines, runs, line: [runs * run + gap, runs * len], run: [run, len] };
+    let stride = lines * runs * len;
+    let input: Vec<f32> = (0..(lines - 1) * window.line[0] + (runs - 1) * run + len + (count - 1) * step)
+        .map(|_| random.number())
+        .collect();
+    let weights: Vec<W> = (0..channels * stride).map(|_| weight(random.number())).collect();
+    let finish: Vec<W::Finish> = (0..random.pick([0, channels, channels, channels / 2]))
+        .map(|_| finish([random.number(), random.number()]))
+        .collect();
+    let bounds = [random.number(), random.number()];
+    let pixels = Pixels {
+        window,
+        len,
+        input: &input,
+        weights: &weights[..],
+        stride,
+        finish: &finish,
+        activation: random.pick([UNBOUNDED, [0.0, f32::INFINITY], [0.0, 6.0], bounds]),
+        channels,
+        steps: Steps { count, input: step, output: channels + random.below(3) },
+    };
+    let (mut a, mut b) = (std::vec![7.0; count * pixels.steps.output], std::vec![7.0; count * pixels.steps.output]);
+    arch::multiply_pixels(&pixels, &mut a);
+    products::multiply_pixels(&pixels, &mut b);
+    assert_ne!(b[0], 7.0, "nothing is written");
+    let bits = |outputs: &[f32]| outputs.iter().map(|output| output.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(&a), bits(&b), "{window:?} of {len}, {channels} channels, {:?}", pixels.steps);
+}
+
+#[test]
+fn f32_pixels_are_those_of_their_definition() {
+    let mut random = Random(5);
+    for _ in 0..400 {
+        same_pixels(&mut random, |w| w, |[_, bias]| bias);
+        same_pixels(&mut random, f16::from_f32, |[_, bias]| bias);
+        same_pixels(&mut random, |w| (w * 127.0) as i8, |[scale, bias]| ScaleBias { scale, bias });
+    }
 }

@@ -272,26 +272,28 @@ impl Element for i8 {
     }
 }
 
-/// [`Element::multiply_block`]. Without iterators: those over pairs are not inlined here in every build.
+/// Gives to `f` each of the eight sums, and the eight elements of its pixel and of its row, and sets it to what that
+/// returns; moves the pointers behind them. Without iterators: those over pairs are not inlined here in every build.
 ///
 /// # Safety
-/// As for that.
+/// There are eight elements from each pointer on; the processor has the instructions of [`Lanes`].
 #[inline]
 #[target_feature(enable = "avx2,f16c")]
-unsafe fn multiply_block<W: Element>(x: &mut [*const f32; 2], w: &mut [*const W; 4]) -> [Lanes; 8] {
-    let mut sums = [Lanes::zero(); 8];
-    let [s0, s1, s2, s3, s4, s5, s6, s7] = &mut sums;
-    let ([x0, x1], [w0, w1, w2, w3]) = (x, w);
+unsafe fn for_block<W: Element>(
+    [s0, s1, s2, s3, s4, s5, s6, s7]: &mut [Lanes; 8],
+    [x0, x1]: &mut [*const f32; 2],
+    [w0, w1, w2, w3]: &mut [*const W; 4],
+    f: impl Fn(Lanes, Lanes, Lanes) -> Lanes,
+) {
     // SAFETY: guaranteed by the caller.
     unsafe {
         let x = [f32::load(*x0), f32::load(*x1)];
-        for_row(w0, |w| (*s0, *s4) = (x[0].multiply(w), x[1].multiply(w)));
-        for_row(w1, |w| (*s1, *s5) = (x[0].multiply(w), x[1].multiply(w)));
-        for_row(w2, |w| (*s2, *s6) = (x[0].multiply(w), x[1].multiply(w)));
-        for_row(w3, |w| (*s3, *s7) = (x[0].multiply(w), x[1].multiply(w)));
+        for_row(w0, |w| (*s0, *s4) = (f(*s0, x[0], w), f(*s4, x[1], w)));
+        for_row(w1, |w| (*s1, *s5) = (f(*s1, x[0], w), f(*s5, x[1], w)));
+        for_row(w2, |w| (*s2, *s6) = (f(*s2, x[0], w), f(*s6, x[1], w)));
+        for_row(w3, |w| (*s3, *s7) = (f(*s3, x[0], w), f(*s7, x[1], w)));
     }
     (*x0, *x1) = (x0.wrapping_add(8), x1.wrapping_add(8));
-    sums
 }
 
 /// Loads eight weights, calls `f` with them, and moves the pointer behind them.
@@ -306,6 +308,19 @@ unsafe fn for_row<W: Element>(w: &mut *const W, f: impl FnOnce(Lanes)) {
     *w = w.wrapping_add(8);
 }
 
+/// [`Element::multiply_block`].
+///
+/// # Safety
+/// As for that.
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+unsafe fn multiply_block<W: Element>(x: &mut [*const f32; 2], w: &mut [*const W; 4]) -> [Lanes; 8] {
+    let mut sums = [Lanes::zero(); 8];
+    // SAFETY: guaranteed by the caller.
+    unsafe { for_block(&mut sums, x, w, |_, x, w| x.multiply(w)) };
+    sums
+}
+
 /// [`Element::add_blocks`].
 ///
 /// # Safety
@@ -313,18 +328,9 @@ unsafe fn for_row<W: Element>(w: &mut *const W, f: impl FnOnce(Lanes)) {
 #[inline]
 #[target_feature(enable = "avx2,f16c")]
 unsafe fn add_blocks<W: Element>(sums: &mut [Lanes; 8], blocks: usize, x: &mut [*const f32; 2], w: &mut [*const W; 4]) {
-    let [s0, s1, s2, s3, s4, s5, s6, s7] = sums;
-    let ([x0, x1], [w0, w1, w2, w3]) = (x, w);
     for _ in 0..blocks {
         // SAFETY: guaranteed by the caller.
-        unsafe {
-            let x = [f32::load(*x0), f32::load(*x1)];
-            for_row(w0, |w| (*s0, *s4) = (s0.add_product(x[0], w), s4.add_product(x[1], w)));
-            for_row(w1, |w| (*s1, *s5) = (s1.add_product(x[0], w), s5.add_product(x[1], w)));
-            for_row(w2, |w| (*s2, *s6) = (s2.add_product(x[0], w), s6.add_product(x[1], w)));
-            for_row(w3, |w| (*s3, *s7) = (s3.add_product(x[0], w), s7.add_product(x[1], w)));
-        }
-        (*x0, *x1) = (x0.wrapping_add(8), x1.wrapping_add(8));
+        unsafe { for_block(sums, x, w, |sum, x, w| sum.add_product(x, w)) };
     }
 }
 

@@ -152,6 +152,7 @@ fn same_pixels<W: Weight>(random: &mut Random, input: &[f32], weights: &[W], fin
         activation: [bound(random, f32::NEG_INFINITY), bound(random, f32::INFINITY)],
         channels,
         steps: Steps { count, input: step, output: channels + random.below(2) },
+        arranged: None,
     };
     let (mut a, mut b) = ([7.0; OUTPUTS], [7.0; OUTPUTS]);
     arch::multiply_pixels(&pixels, &mut a);

@@ -92,6 +92,8 @@ pub(crate) use x86_64::blocks::{multiply_batches, multiply_blocks, multiply_elem
 
 #[cfg(not(arm_vfp))]
 pub(crate) use crate::float::products::add_bias;
+#[cfg(not(x86_64_vectors))]
+pub(crate) use crate::float::products::{Arranged, for_each_block};
 #[cfg(not(any(arm_neon, x86_64_vectors)))]
 pub(crate) use crate::float::products::{WHOLE_LINES, depthwise_pixels, multiply_pixels};
 #[cfg(not(any(arm_neon, arm_vfp, x86_64_vectors)))]
@@ -107,9 +109,9 @@ pub(crate) use arm_vfp::{Element, add_bias, depthwise_f32, f32_to_half, half_to_
 #[cfg(any(arm_neon, x86_64_vectors))]
 pub(crate) use lanes::Element;
 #[cfg(x86_64_vectors)]
-pub(crate) use x86_64::float::silus;
-#[cfg(x86_64_vectors)]
-pub(crate) use x86_64::float::{WHOLE_LINES, depthwise_f32, depthwise_pixels, multiply_f32, multiply_pixels};
+pub(crate) use x86_64::float::{
+    Arranged, WHOLE_LINES, depthwise_f32, depthwise_pixels, for_each_block, multiply_f32, multiply_pixels, silus,
+};
 
 /// Whether a block of weights is unpacked once for several rows of activations: [`multiply_batches`].
 pub(crate) const UNPACKS_ONCE: bool = cfg!(x86_64_vectors);

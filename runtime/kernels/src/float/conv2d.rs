@@ -9,6 +9,7 @@ use core::ops::Range;
 use super::finish::Finish;
 use super::products::Pixels;
 use super::weights::Weights;
+use crate::arch::Arranged;
 use crate::lines::{for_each_line, tail};
 use crate::portable::{Steps, Window};
 use crate::window::{Axis, Lines, Taps, for_each_part, pixel_start};
@@ -55,7 +56,7 @@ pub fn conv2d<S: Weights>(
     let [_, _, out_width, out_channels] = p.output;
     let ([kernel_height, kernel_width], groups) = (p.window.kernel, p.groups.max(1));
     let [vertical, horizontal] = Axis::pair(p.input, &p.window);
-    let (group_inputs, group_outputs) = (in_channels / groups, out_channels / groups);
+    let group_inputs = in_channels / groups;
     let filter_len = kernel_height * kernel_width * group_inputs;
     // With a single tap the dilation has no effect; it may be huge, and these products may wrap.
     let line_step = p.window.dilation[0].wrapping_mul(in_width).wrapping_mul(in_channels);
@@ -73,50 +74,62 @@ pub fn conv2d<S: Weights>(
     };
     let weights_of = |filter: usize, tap| weights.tail((filter * filter_len).wrapping_add(tap));
     let whole = if const { S::WHOLE_LINES } { horizontal.whole_windows(out_width) } else { 0..0 };
+    let row_pixels = if lines.are_columns() { 1 } else { out_width };
+    let pixels = rows.len().saturating_mul(row_pixels);
 
-    lines.for_each(rows, output, |[image, y], xs, line| {
-        let y = vertical.clip(y);
-        let start = |x: &Taps| pixel_start(p.input, [image, y.input, x.input]);
-        // If no tap is in the input, the start is meaningless, and this sum may wrap too.
-        let input_of = |first: usize, group: usize| tail(input, first.wrapping_add(group * group_inputs));
-        // Adjacent pixels whose windows have the same taps.
-        let together = |columns: Range<usize>, pixels: &mut [f32]| {
-            let x = horizontal.clip(columns.start);
-            let (first, tap, (window, len)) = (start(&x), tap_of(&y, &x), window_of(&y, &x));
-            for group in 0..groups {
-                let filter = group * group_outputs;
-                let of_group = Pixels {
-                    window,
-                    len,
-                    input: input_of(first, group),
-                    weights: weights_of(filter, tap),
-                    stride: filter_len,
-                    finish: tail(channels, filter),
-                    activation: p.activation,
-                    channels: group_outputs,
-                    steps: Steps {
-                        count: columns.end.saturating_sub(columns.start),
-                        input: p.window.stride[1].wrapping_mul(in_channels),
-                        output: out_channels,
-                    },
-                };
-                S::multiply_pixels(&of_group, pixels.get_mut(filter..).unwrap_or(&mut []));
-            }
-        };
-        let apart = |columns: Range<usize>, pixels: &mut [f32]| {
-            for_each_line(columns, out_channels, pixels, |x, pixel| {
-                if const { S::WHOLE_LINES } {
-                    return together(x..x + 1, pixel);
-                }
-                let x = horizontal.clip(x);
+    // Some filters, the same number of each group.
+    let mut compute = |filters: Range<usize>, arranged: Option<Arranged<'_>>| {
+        let group_outputs = filters.len() / groups;
+        lines.for_each(rows.clone(), output, |[image, y], xs, line| {
+            let y = vertical.clip(y);
+            let start = |x: &Taps| pixel_start(p.input, [image, y.input, x.input]);
+            // If no tap is in the input, the start is meaningless, and this sum may wrap too.
+            let input_of = |first: usize, group: usize| tail(input, first.wrapping_add(group * group_inputs));
+            // Adjacent pixels whose windows have the same taps.
+            let together = |columns: Range<usize>, pixels: &mut [f32]| {
+                let x = horizontal.clip(columns.start);
                 let (first, tap, (window, len)) = (start(&x), tap_of(&y, &x), window_of(&y, &x));
-                for_each_line(0..groups, group_outputs, pixel, |group, outputs| {
-                    let filter = group * group_outputs;
-                    weights_of(filter, tap).multiply(&window, len, input_of(first, group), filter_len, outputs);
-                    S::Finish::finish(outputs, tail(channels, filter), p.activation);
+                for group in 0..groups {
+                    let filter = filters.start + group * group_outputs;
+                    let of_group = Pixels {
+                        window,
+                        len,
+                        input: input_of(first, group),
+                        weights: weights_of(filter, tap),
+                        stride: filter_len,
+                        finish: tail(channels, filter),
+                        activation: p.activation,
+                        channels: group_outputs,
+                        steps: Steps {
+                            count: columns.end.saturating_sub(columns.start),
+                            input: p.window.stride[1].wrapping_mul(in_channels),
+                            output: out_channels,
+                        },
+                        arranged: arranged.map(|arranged| arranged.tail(tap)),
+                    };
+                    S::multiply_pixels(&of_group, pixels.get_mut(filter..).unwrap_or(&mut []));
+                }
+            };
+            let apart = |columns: Range<usize>, pixels: &mut [f32]| {
+                for_each_line(columns, out_channels, pixels, |x, pixel| {
+                    if const { S::WHOLE_LINES } {
+                        return together(x..x + 1, pixel);
+                    }
+                    let x = horizontal.clip(x);
+                    let (first, tap, (window, len)) = (start(&x), tap_of(&y, &x), window_of(&y, &x));
+                    for_each_line(0..groups, group_outputs, pixel, |group, outputs| {
+                        let filter = group * group_outputs;
+                        weights_of(filter, tap).multiply(&window, len, input_of(first, group), filter_len, outputs);
+                        S::Finish::finish(outputs, tail(channels, filter), p.activation);
+                    });
                 });
-            });
-        };
-        for_each_part(&whole, xs, out_channels, line, apart, together);
-    });
+            };
+            for_each_part(&whole, xs, out_channels, line, apart, together);
+        });
+    };
+    if const { S::WHOLE_LINES } && groups == 1 {
+        weights.for_each_block(filter_len, out_channels, pixels, compute);
+    } else {
+        compute(0..out_channels, None);
+    }
 }

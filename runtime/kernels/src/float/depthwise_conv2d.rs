@@ -82,6 +82,7 @@ pub fn depthwise_conv2d<S: Weights>(
                     input: p.window.stride[1].wrapping_mul(in_channels),
                     output: out_channels,
                 },
+                arranged: None,
             };
             S::depthwise_pixels(&pixels, outputs);
         };

@@ -56,6 +56,7 @@ pub fn fully_connected<S: Weights>(
                 activation: p.activation,
                 channels: count,
                 steps: Steps { count: batches, input: p.in_features, output: count },
+                arranged: None,
             };
             S::multiply_pixels(&pixels, outputs);
         } else {

@@ -6,8 +6,12 @@ use super::finish::Finish;
 use super::sum::{Sum, Weight, add_products};
 use super::weights::Weights;
 use super::{at, clamp};
+#[cfg(x86_64_vectors)]
+use crate::arch::Arranged;
 use crate::lines::{run, tail};
 use crate::portable::{Steps, Window};
+#[cfg(not(x86_64_vectors))]
+use core::ops::Range;
 
 /// Rows that are multiplied together, so that each input is loaded once for all of them. Their sums need twice as many
 /// registers of four lanes, which cores without vectors do not have.
@@ -49,6 +53,32 @@ pub(crate) fn rows_fit(window: &Window, len: usize, [input, weights]: [usize; 2]
     weights.checked_sub(last).is_some_and(|weights| window.fits(len, [input, weights]))
 }
 
+/// Weights in another order: there are none here.
+#[cfg(not(x86_64_vectors))]
+#[derive(Clone, Copy)]
+pub struct Arranged<'a>(core::convert::Infallible, core::marker::PhantomData<&'a f32>);
+
+#[cfg(not(x86_64_vectors))]
+impl Arranged<'_> {
+    /// The weights from one of a filter's on.
+    pub(crate) fn tail(self, _: usize) -> Self {
+        self
+    }
+}
+
+/// Calls `f` for all filters of a layer, with their weights in another order if there is one.
+#[cfg(not(x86_64_vectors))]
+#[inline]
+pub(crate) fn for_each_block<W>(
+    _: &[W],
+    _: usize,
+    filters: usize,
+    _: usize,
+    mut f: impl FnMut(Range<usize>, Option<Arranged<'_>>),
+) {
+    f(0..filters, None);
+}
+
 /// Adjacent pixels of a layer whose windows have the same taps.
 #[derive(Clone, Copy)]
 pub struct Pixels<'a, S: Weights> {
@@ -67,6 +97,10 @@ pub struct Pixels<'a, S: Weights> {
     /// The number of outputs of a pixel.
     pub(crate) channels: usize,
     pub(crate) steps: Steps,
+    /// The weights of these channels from this window's first tap on, if the instruction set has brought them into
+    /// another order.
+    #[cfg_attr(not(x86_64_vectors), allow(dead_code))] // always none
+    pub(crate) arranged: Option<Arranged<'a>>,
 }
 
 impl<S: Weights> Pixels<'_, S> {
@@ -89,6 +123,7 @@ impl<S: Weights> Pixels<'_, S> {
             weights: self.weights.tail(channel.wrapping_mul(self.stride)),
             finish: tail(self.finish, channel),
             channels: self.channels.saturating_sub(channel),
+            arranged: None,
             ..*self
         }
     }

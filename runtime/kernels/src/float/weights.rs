@@ -3,10 +3,11 @@
 use super::finish::{Finish, ScaleBias};
 use super::products::{self, Pixels};
 use super::sum::{Sum, Weight, add_products, add_scaled};
-use crate::arch;
+use crate::arch::{self, Arranged};
 use crate::int4::Int4;
 use crate::lines::{run, tail};
 use crate::portable::Window;
+use core::ops::Range;
 
 /// The weights of a layer, or those from one of them on: a slice of [`Weight`]s, or [`Int4`].
 pub trait Weights: Copy {
@@ -34,6 +35,16 @@ pub trait Weights: Copy {
 
     /// For each pixel the sums of [`depthwise`](Self::depthwise), finished: `products::depthwise_pixels`.
     fn depthwise_pixels(pixels: &Pixels<'_, Self>, outputs: &mut [f32]);
+
+    /// Calls `f` for all filters of a layer, of `len` weights each, some of them at a time; with their weights in
+    /// another order if the instruction set brings them into one, which so many pixels share.
+    fn for_each_block(
+        self,
+        len: usize,
+        filters: usize,
+        pixels: usize,
+        f: impl FnMut(Range<usize>, Option<Arranged<'_>>),
+    );
 
     /// Adds to a sum the products of `x` with the first weights, if there are as many.
     fn add_products(self, sum: &mut Sum, x: &[f32]);
@@ -75,6 +86,17 @@ impl<W: Weight> Weights for &[W] {
     #[inline]
     fn depthwise_pixels(pixels: &Pixels<'_, Self>, outputs: &mut [f32]) {
         arch::depthwise_pixels(pixels, outputs);
+    }
+
+    #[inline]
+    fn for_each_block(
+        self,
+        len: usize,
+        filters: usize,
+        pixels: usize,
+        f: impl FnMut(Range<usize>, Option<Arranged<'_>>),
+    ) {
+        arch::for_each_block(self, len, filters, pixels, f);
     }
 
     #[inline]
@@ -142,6 +164,11 @@ impl Weights for Int4<'_> {
 
     fn depthwise_pixels(pixels: &Pixels<'_, Self>, outputs: &mut [f32]) {
         products::depthwise_pixels(pixels, outputs);
+    }
+
+    #[inline]
+    fn for_each_block(self, _: usize, filters: usize, _: usize, mut f: impl FnMut(Range<usize>, Option<Arranged<'_>>)) {
+        f(0..filters, None);
     }
 
     #[inline]

@@ -2,8 +2,9 @@
 //!
 //! Product and sum are two instructions: `VFMADD` would round once, and other targets do not have it.
 
-use super::layers;
 use super::detect::{Vectors, vectors};
+use super::layers;
+pub(crate) use super::layers::Arranged;
 use crate::arch::lanes::{self, Element, some_bytes, some_halves};
 use crate::float::products::{self, Pixels, rows_fit};
 use crate::float::{Weight, unary};
@@ -17,6 +18,7 @@ use core::arch::x86_64::{
     _mm256_permute2f128_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_slli_epi32,
     _mm256_storeu_ps, _mm256_storeu2_m128, _mm256_sub_ps, _mm256_xor_ps,
 };
+use core::ops::Range;
 use half::f16;
 
 /// The eight lanes of a sum.
@@ -409,6 +411,26 @@ unsafe fn depthwise<W: Element>(window: &Window, input: *const f32, weights: *co
 /// Layers compute whole lines of pixels.
 pub(crate) const WHOLE_LINES: bool = true;
 
+/// Calls `f` for all filters of a layer, of `len` weights each: with those of the first ones in another order, if that
+/// takes less time for so many pixels, and for the others.
+#[inline]
+pub(crate) fn for_each_block<W: Weight>(
+    weights: &[W],
+    len: usize,
+    filters: usize,
+    pixels: usize,
+    mut f: impl FnMut(Range<usize>, Option<Arranged<'_>>),
+) {
+    let done = match vectors() {
+        // SAFETY: the processor has these instructions.
+        Vectors::Avx512Vnni => unsafe { layers::arrange(weights, len, filters, pixels, &mut f) },
+        _ => 0,
+    };
+    if done < filters {
+        f(done..filters, None);
+    }
+}
+
 /// [`products::multiply_pixels`].
 #[inline(never)]
 pub(crate) fn multiply_pixels<W: Weight>(pixels: &Pixels<'_, &[W]>, outputs: &mut [f32]) {
@@ -426,7 +448,10 @@ pub(crate) fn multiply_pixels<W: Weight>(pixels: &Pixels<'_, &[W]>, outputs: &mu
             Vectors::Avx512Vnni => layers::multiply_pixels(pixels, outputs),
             _ => 0,
         };
-        if done < pixels.channels {
+        if done == 0 && pixels.arranged.is_some() {
+            // A window without elements. The weights in order take much of the stack, and so would the tiles.
+            products::multiply_pixels(pixels, outputs);
+        } else if done < pixels.channels {
             multiply_pixels_avx2(&pixels.rows_from(done), outputs.get_mut(done..).unwrap_or(&mut []));
         }
     }

@@ -1,8 +1,8 @@
 //! Adjacent f32 pixels, multiplied with the weights of sixteen filters at a time.
 //!
-//! An input is broadcast to all lanes, and lane `i` has the weight of filter `i` for it. Each of the eight lanes of a sum
-//! is therefore a register of its own for sixteen filters, and its total takes seven additions and no shuffle. The weights
-//! are brought into this order once for all pixels, as f32 whatever their type.
+//! An input is broadcast to all lanes, and lane `i` has the weight of filter `i` for it. Each of the eight lanes of a
+//! sum is therefore a register of its own for sixteen filters, and its total takes seven additions and no shuffle. The
+//! weights are brought into this order once for all pixels, as f32 whatever their type.
 //!
 //! Product and sum are two instructions, as in [`lanes`](crate::arch::lanes). Sums start with their first products, as
 //! there.
@@ -20,81 +20,230 @@ use core::arch::x86_64::{
 };
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
+use core::ops::Range;
 
-/// The maximum number of elements of a window.
+/// The maximum number of elements of a window: with sixteen filters, 20.25 KiB on the stack.
 const ELEMENTS: usize = 324;
 
 /// The minimum number of pixels: for fewer, bringing the weights into order takes longer than it saves.
 const FEWEST: usize = 8;
 
-/// The weights of sixteen filters for each element of a window.
+/// The weights of sixteen filters for each element, and then those of the next filters.
 #[repr(C, align(64))]
 struct Filters([MaybeUninit<[f32; 16]>; ELEMENTS]);
 
-/// Writes the first channels of each pixel, sixteen at a time. Returns how many: all but the last ones that are fewer, or
-/// none with too large windows or few pixels.
+/// Weights in the order of the registers: those of a layer's filters, sixteen at a time.
+#[derive(Clone, Copy)]
+pub struct Arranged<'a> {
+    /// The first weights, aligned to 64 bytes.
+    weights: *const f32,
+    /// The number of elements of the first filters from there on, and of all of each.
+    left: usize,
+    len: usize,
+    /// The number of filters.
+    filters: usize,
+    buffer: PhantomData<&'a Filters>,
+}
+
+impl Arranged<'_> {
+    /// The weights from one of each filter on.
+    #[inline]
+    pub(crate) fn tail(self, from: usize) -> Self {
+        let from = from.min(self.left);
+        Self { weights: self.weights.wrapping_add(16 * from), left: self.left - from, ..self }
+    }
+}
+
+/// Brings the weights of filters, of `len` weights each, into order, as many as there is room for, and calls `f` with
+/// them; then those of the next. Returns how many: all but the last ones that are fewer than sixteen, or none with too
+/// large filters or few pixels.
+///
+/// # Safety
+/// The processor has the instructions.
+pub(in super::super) unsafe fn arrange<W: Weight>(
+    weights: &[W],
+    len: usize,
+    filters: usize,
+    pixels: usize,
+    f: &mut impl FnMut(Range<usize>, Option<Arranged<'_>>),
+) -> usize {
+    let there = len.checked_mul(filters).is_some_and(|count| count <= weights.len());
+    if pixels < FEWEST || filters < 16 || !there || !(1..=ELEMENTS).contains(&len) {
+        return 0;
+    }
+    // SAFETY: guaranteed by the caller, and the weights are there.
+    unsafe { arrange_blocks(weights.as_ptr(), len, filters - filters % 16, f) }
+}
+
+/// [`arrange`] for `filters` filters, a multiple of sixteen.
+///
+/// # Safety
+/// As for that; the weights are there; a filter has at least one, and at most [`ELEMENTS`].
+#[inline(never)]
+unsafe fn arrange_blocks<W: Weight>(
+    weights: *const W,
+    len: usize,
+    filters: usize,
+    f: &mut impl FnMut(Range<usize>, Option<Arranged<'_>>),
+) -> usize {
+    let mut buffer = Filters([const { MaybeUninit::uninit() }; ELEMENTS]);
+    let at_once = 16 * (ELEMENTS / len.max(1));
+    let mut first = 0;
+    while first < filters {
+        let count = at_once.min(filters - first);
+        let to = buffer.0.as_mut_ptr().cast::<f32>();
+        for at in (0..count).step_by(16) {
+            let row = weights.wrapping_add((first + at) * len);
+            // SAFETY: guaranteed by the caller: so many filters are left, and there is room for `at_once`.
+            unsafe { order(row, len, len, to.wrapping_add(at * len)) };
+        }
+        let arranged = Arranged { weights: to, left: len, len, filters: count, buffer: PhantomData };
+        f(first..first + count, Some(arranged));
+        first += count;
+    }
+    filters
+}
+
+/// Writes the first channels of each pixel, sixteen at a time. Returns how many: all but the last ones that are fewer,
+/// or none with too large windows or few pixels whose weights are not in order.
 ///
 /// # Safety
 /// All taps of all pixels and rows lie within the slices, and the pixels within `outputs`; the processor has the
 /// instructions.
+#[inline]
+pub(in super::super) unsafe fn multiply_pixels<W: Weight>(pixels: &Pixels<'_, &[W]>, outputs: &mut [f32]) -> usize {
+    let Pixels { window, len, channels, steps, .. } = *pixels;
+    let elements = window.lines.saturating_mul(window.runs).saturating_mul(len);
+    // SAFETY: guaranteed by the caller; the weights in order are as many as the window needs.
+    unsafe {
+        match pixels.arranged {
+            Some(arranged) => {
+                let fits = elements > 0 && steps.count > 0 && window.fits(len, [usize::MAX, arranged.left]);
+                if fits && channels <= arranged.filters {
+                    return multiply_arranged(pixels, arranged, outputs.as_mut_ptr());
+                }
+                0
+            }
+            None if channels >= 16 && steps.count >= FEWEST && (1..=ELEMENTS).contains(&elements) => {
+                multiply_ordered(pixels, outputs.as_mut_ptr())
+            }
+            None => 0,
+        }
+    }
+}
+
+/// Writes the channels of pixels whose weights are in order. Returns how many: all but the last ones that are fewer
+/// than sixteen.
+///
+/// # Safety
+/// As for [`multiply_pixels`]; there are pixels and channels, the window has at least one element, and all of its
+/// weights are in order.
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-pub(in super::super) unsafe fn multiply_pixels<W: Weight>(pixels: &Pixels<'_, &[W]>, outputs: &mut [f32]) -> usize {
-    let Pixels { window, len, stride, channels, steps, .. } = *pixels;
-    let elements = window.lines.saturating_mul(window.runs).saturating_mul(len);
-    if steps.count < FEWEST || !(1..=ELEMENTS).contains(&elements) {
-        return 0;
+unsafe fn multiply_arranged<W: Weight>(pixels: &Pixels<'_, &[W]>, arranged: Arranged<'_>, outputs: *mut f32) -> usize {
+    let mut channel = 0;
+    let mut weights = arranged.weights;
+    while pixels.channels - channel >= 16 {
+        // SAFETY: guaranteed by the caller: so many channels and their weights are left.
+        unsafe { multiply_sixteen(pixels, channel, weights, outputs) };
+        weights = weights.wrapping_add(16 * arranged.len);
+        channel += 16;
     }
-    let mut filters = Filters([const { MaybeUninit::uninit() }; ELEMENTS]);
+    channel
+}
+
+/// Writes the first channels of pixels, whose weights are brought into order for them. Returns how many.
+///
+/// # Safety
+/// As for [`multiply_pixels`]; there are pixels, and the window has at least one element, and at most [`ELEMENTS`].
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn multiply_ordered<W: Weight>(pixels: &Pixels<'_, &[W]>, outputs: *mut f32) -> usize {
+    let Pixels { mut window, len, stride, channels, .. } = *pixels;
+    let mut buffer = Filters([const { MaybeUninit::uninit() }; ELEMENTS]);
+    let weights = buffer.0.as_mut_ptr().cast::<f32>();
+    // In order, the taps are adjacent.
+    (window.run[1], window.line[1]) = (len, window.runs.wrapping_mul(len));
+    let in_order = Pixels { window, ..*pixels };
     let mut channel = 0;
     while channels - channel >= 16 {
         let row = pixels.weights.as_ptr().wrapping_add(channel.wrapping_mul(stride));
-        let last = Last::<W::Finish>::new(tail(pixels.finish, channel), pixels.activation);
-        // SAFETY: guaranteed by the caller: so many channels and pixels are left; there is room for so many elements.
+        // SAFETY: guaranteed by the caller: so many channels are left; there is room for so many elements.
         unsafe {
-            arrange(&window, len, row, stride, filters.0.as_mut_ptr().cast());
-            let tile = Tile { window, len, steps, weights: filters.0.as_ptr().cast(), last };
-            let (input, output) = (pixels.input.as_ptr(), outputs.as_mut_ptr().wrapping_add(channel));
-            match len {
-                1 => tile.pixels::<1, 8>(input, output),
-                2 => tile.pixels::<2, 8>(input, output),
-                3 => tile.pixels::<3, 8>(input, output),
-                4 => tile.pixels::<4, 6>(input, output),
-                _ => tile.pixels::<8, 3>(input, output),
-            }
+            let mut to = weights;
+            pixels.window.for_each_start(|_, tap| {
+                order(row.wrapping_add(tap), len, stride, to);
+                to = to.wrapping_add(16 * len);
+            });
+            multiply_sixteen(&in_order, channel, weights, outputs);
         }
         channel += 16;
     }
     channel
 }
 
-/// Writes the weights of sixteen rows, those of an element together.
+/// Writes sixteen channels of pixels from `channel` on, whose weights in order are these.
 ///
 /// # Safety
-/// All taps of the rows lie from `row` on, and there is room, aligned to 64 bytes.
+/// As for [`multiply_pixels`]; there are so many channels, and pixels; the window has at least one element, and its
+/// weights are there.
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn arrange<W: Weight>(window: &Window, len: usize, row: *const W, stride: usize, to: *mut f32) {
-    let mut to = to;
-    window.for_each_start(|_, tap| {
-        let (mut from, mut left) = (row.wrapping_add(tap), len);
-        while left > 0 {
-            let count = left.min(8);
-            // SAFETY: guaranteed by the caller.
-            let columns = unsafe {
-                if count == 8 {
-                    turned(|r| W::load(from.wrapping_add(r * stride)))
-                } else {
-                    turned(|r| W::load_some(from.wrapping_add(r * stride), count))
-                }
-            };
-            for column in columns.into_iter().take(count) {
-                // SAFETY: as above.
-                unsafe { _mm512_store_ps(to, column) };
-                to = to.wrapping_add(16);
-            }
-            (from, left) = (from.wrapping_add(count), left - count);
+unsafe fn multiply_sixteen<W: Weight>(
+    pixels: &Pixels<'_, &[W]>,
+    channel: usize,
+    weights: *const f32,
+    outputs: *mut f32,
+) {
+    let Pixels { window, len, steps, .. } = *pixels;
+    let last = Last::<W::Finish>::new(tail(pixels.finish, channel), pixels.activation);
+    let tile = Tile { window, len, steps, weights, last };
+    let (input, output) = (pixels.input.as_ptr(), outputs.wrapping_add(channel));
+    // SAFETY: guaranteed by the caller.
+    unsafe {
+        match len {
+            1 if steps.count >= 8 => tile.pixels::<1, 8>(input, output),
+            2 if steps.count >= 8 => tile.pixels::<2, 8>(input, output),
+            3 if steps.count >= 8 => tile.pixels::<3, 8>(input, output),
+            4 if steps.count >= 6 => tile.pixels::<4, 6>(input, output),
+            5.. if steps.count >= 3 => tile.pixels::<8, 3>(input, output),
+            1 => tile.pixels::<1, 1>(input, output),
+            2 => tile.pixels::<2, 1>(input, output),
+            3 => tile.pixels::<3, 1>(input, output),
+            4 => tile.pixels::<4, 1>(input, output),
+            _ => tile.pixels::<8, 1>(input, output),
         }
-    });
+    }
+}
+
+/// Writes `len` weights of each of sixteen rows, those of an element together.
+///
+/// # Safety
+/// They lie from `row` on, and there is room, aligned to 64 bytes.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn order<W: Weight>(row: *const W, len: usize, stride: usize, to: *mut f32) {
+    let (mut row, mut to) = (row, to);
+    for _ in 0..len / 8 {
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            let columns = turned(|r| W::load(row.wrapping_add(r * stride)));
+            for (i, column) in columns.into_iter().enumerate() {
+                _mm512_store_ps(to.wrapping_add(16 * i), column);
+            }
+        }
+        (row, to) = (row.wrapping_add(8), to.wrapping_add(128));
+    }
+    let rest = len % 8;
+    if rest > 0 {
+        // SAFETY: as above.
+        unsafe {
+            let columns = turned(|r| W::load_some(row.wrapping_add(r * stride), rest));
+            for (i, column) in columns.into_iter().enumerate().take(rest) {
+                _mm512_store_ps(to.wrapping_add(16 * i), column);
+            }
+        }
+    }
 }
 
 /// Two vectors of eight.
@@ -193,8 +342,8 @@ impl<F: Finish> Tile<F> {
     /// computed twice.
     ///
     /// # Safety
-    /// There are at least `P` pixels. All taps of all pixels lie from `input` on, and the pixels from `output` on; `L` is
-    /// the length of a run, or else eight; the weights are in order.
+    /// There are at least `P` pixels. All taps of all pixels lie from `input` on, and the pixels from `output` on; `L`
+    /// is the length of a run, or else eight; the weights are in order.
     #[inline(never)] // inlined, the addresses of its arguments would not stay in registers
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
     unsafe fn pixels<const L: usize, const P: usize>(&self, input: *const f32, output: *mut f32) {
@@ -221,10 +370,11 @@ impl<F: Finish> Tile<F> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
     unsafe fn sums<const L: usize, const P: usize>(&self, input: *const f32) -> [[__m512; L]; P] {
-        let Window { lines, runs, line: [line, _], run: [run, _] } = self.window;
+        let Window { lines, runs, line, run } = self.window;
         let step = self.steps.input;
         let mut sums = [[_mm512_setzero_ps(); L]; P];
-        let (mut lines_left, mut runs_left, mut line_start, mut run_start) = (lines, runs, input, input);
+        let (mut lines_left, mut line_x, mut line_w) = (lines, input, self.weights);
+        let (mut runs_left, mut run_x, mut run_w) = (runs, input, self.weights);
         let (mut x, mut w, mut left) = (input, self.weights, self.len);
         // SAFETY: guaranteed by the caller; the first run is there, and if there are so many elements in it, so are the
         // first of them.
@@ -247,17 +397,18 @@ impl<F: Finish> Tile<F> {
                 }
                 if L == 8 && left > 0 {
                     add::<L, P>(&mut sums, x, step, w, left);
-                    w = w.wrapping_add(16 * left);
                 }
                 if runs_left > 1 {
-                    (runs_left, run_start) = (runs_left - 1, run_start.wrapping_add(run));
+                    runs_left -= 1;
+                    (run_x, run_w) = (run_x.wrapping_add(run[0]), run_w.wrapping_add(16 * run[1]));
                 } else if lines_left > 1 {
-                    line_start = line_start.wrapping_add(line);
-                    (lines_left, runs_left, run_start) = (lines_left - 1, runs, line_start);
+                    (lines_left, runs_left) = (lines_left - 1, runs);
+                    (line_x, line_w) = (line_x.wrapping_add(line[0]), line_w.wrapping_add(16 * line[1]));
+                    (run_x, run_w) = (line_x, line_w);
                 } else {
                     return sums;
                 }
-                (x, left) = (run_start, self.len);
+                (x, w, left) = (run_x, run_w, self.len);
             }
         }
     }

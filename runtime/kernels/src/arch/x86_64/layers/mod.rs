@@ -36,7 +36,8 @@ use requantize::Way;
 
 pub(super) use convolution::convolve;
 pub(super) use depthwise::depthwise_lines;
-pub(super) use float::multiply_pixels;
+pub(crate) use float::Arranged;
+pub(super) use float::{arrange, multiply_pixels};
 pub(super) use vector::multiply_vector;
 pub(super) use vector_256::{can_multiply_vector, multiply_vector as multiply_vector_256};
 

@@ -8,7 +8,7 @@ use crate::arch::x86_64::dot::{Avx2, Avx512Vnni, AvxVnni};
 use crate::arch::x86_64::{multiply_vector_avx_vnni, multiply_vector_avx2};
 use crate::broadcast::Broadcast;
 use crate::float::products::{self, Pixels};
-use crate::float::{ScaleBias, UNBOUNDED, Weight, f16};
+use crate::float::{self, ScaleBias, UNBOUNDED, Weight, f16};
 use crate::matrix::{Filters, Output};
 use crate::portable::{Steps, Window};
 use crate::quant::{Channel, requantize_accumulator};
@@ -356,6 +356,7 @@ fn same_pixels<W: Weight>(random: &mut Random, weight: fn(f32) -> W, finish: fn(
         activation: random.pick([UNBOUNDED, [0.0, f32::INFINITY], [0.0, 6.0], bounds]),
         channels,
         steps: Steps { count, input: step, output: channels + random.below(3) },
+        arranged: None,
     };
     let (mut a, mut b) = (std::vec![7.0; count * pixels.steps.output], std::vec![7.0; count * pixels.steps.output]);
     arch::multiply_pixels(&pixels, &mut a);
@@ -363,6 +364,56 @@ fn same_pixels<W: Weight>(random: &mut Random, weight: fn(f32) -> W, finish: fn(
     assert_ne!(b[0], 7.0, "nothing is written");
     let bits = |outputs: &[f32]| outputs.iter().map(|output| output.to_bits()).collect::<Vec<_>>();
     assert_eq!(bits(&a), bits(&b), "{window:?} of {len}, {channels} channels, {:?}", pixels.steps);
+}
+
+/// Compares an f32 convolution with those of its filters alone, whose weights stay in their order.
+fn same_filters<W: Weight>(random: &mut Random, weight: fn(f32) -> W, finish: fn([f32; 2]) -> W::Finish) {
+    let (kernel, stride) = ([random.size(1, 3), random.size(1, 3)], [random.size(1, 2), random.size(1, 2)]);
+    let (dilation, pad) = ([random.size(1, 2), random.size(1, 2)], [random.below(3), random.below(3)]);
+    let (filters, most) = (random.size(14, 80), random.pick([4, 12, 40]));
+    let [images, height, width, depth] =
+        [random.size(1, 2), random.size(1, 9), random.size(1, 20), random.size(1, most)];
+    // One column, or any.
+    let one = random.below(4) == 0;
+    let [kernel_width, width, pad_width] = if one { [1, 1, 0] } else { [kernel[1], width, pad[1]] };
+    let (kernel, pad) = ([kernel[0], kernel_width], [pad[0], pad_width]);
+    let size = |input: usize, i: usize| {
+        let room = (input + 2 * pad[i]).checked_sub((kernel[i] - 1) * dilation[i] + 1);
+        room.map_or(1, |room| room / stride[i] + 1)
+    };
+    let (out_height, out_width) = (size(height, 0), if one { 1 } else { size(width, 1) });
+    let layer = |filters: usize| float::Conv2d {
+        input: [images, height, width, depth],
+        output: [images, out_height, out_width, filters],
+        window: Window2d { kernel, stride, dilation, pad },
+        groups: 1,
+        activation: [-1.0, 1.0],
+    };
+    let input: Vec<f32> = (0..images * height * width * depth).map(|_| random.number()).collect();
+    let len = kernel[0] * kernel[1] * depth;
+    let weights: Vec<W> = (0..filters * len).map(|_| weight(random.number())).collect();
+    let finish: Vec<W::Finish> = (0..filters).map(|_| finish([random.number(), random.number()])).collect();
+    let start = random.below(images * out_height);
+    let rows = start..random.size(start, images * out_height);
+    let mut all = std::vec![7.0; rows.len() * out_width * filters];
+    float::conv2d(&layer(filters), rows.clone(), &input, &weights[..], &finish, &mut all);
+    for filter in 0..filters {
+        let (weights, finish) = (&weights[filter * len..][..len], &finish[filter..=filter]);
+        let mut alone = std::vec![7.0; rows.len() * out_width];
+        float::conv2d(&layer(1), rows.clone(), &input, weights, finish, &mut alone);
+        let of_all = all.iter().skip(filter).step_by(filters).map(|output| output.to_bits());
+        assert!(of_all.eq(alone.iter().map(|output| output.to_bits())), "filter {filter} of {:?}", layer(filters));
+    }
+}
+
+#[test]
+fn filters_of_an_f32_convolution_return_the_same_bits_alone() {
+    let mut random = Random(6);
+    for _ in 0..200 {
+        same_filters(&mut random, |w| w, |[_, bias]| bias);
+        same_filters(&mut random, f16::from_f32, |[_, bias]| bias);
+        same_filters(&mut random, |w| (w * 127.0) as i8, |[scale, bias]| ScaleBias { scale, bias });
+    }
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn keep(found: Vectors) -> usize {
 }
 
 /// From now on [`vectors`] returns `most`, or what there is if that is less.
-#[cfg(any(test, feature = "compare-arch"))]
+#[cfg(feature = "compare-arch")]
 pub(crate) fn use_at_most(most: Vectors) {
     let mut among = Vectors::ALL.into_iter().filter(|&vectors| vectors <= most && is_there(vectors));
     keep(among.next_back().unwrap_or(Vectors::Portable));

@@ -3,7 +3,7 @@
 use super::{Registers, Set, convolve, depthwise_lines, multiply_vector};
 use crate::add::AddSub;
 use crate::arch;
-use crate::arch::x86_64::detect::{Vectors, is_there, vectors};
+use crate::arch::x86_64::detect::{Vectors, is_there};
 use crate::arch::x86_64::dot::{Avx2, Avx512Vnni, AvxVnni};
 use crate::arch::x86_64::{multiply_vector_avx_vnni, multiply_vector_avx2};
 use crate::broadcast::Broadcast;

@@ -24,6 +24,9 @@ macro_rules! core {
     };
 }
 
+#[macro_use]
+mod requantization;
+
 mod definition;
 mod lines;
 mod paired;
@@ -215,10 +218,7 @@ pub(crate) fn requantize(
                 "ldrd r2, r3, [{channels}], #12",
                 "cmp r3, #0",
                 "bge 3\\at\\()f",
-                "smull {low_half}, {x}, {x}, r2",
-                "adds {low_half}, {low_half}, {low_half}",
-                "adc {x}, {x}, {x}",
-                "add {x}, {x}, {low_half}, lsr #31",
+                scale_any!("{x}", "{low_half}", "r2"),
                 // A negative number is decremented, so that its halves are rounded down.
                 "rsb r3, r3, #0",
                 "asr {low_half}, {x}, #31",
@@ -242,10 +242,7 @@ pub(crate) fn requantize(
                 ".irp at, 0, 8, 16, 24",
                 "3\\at\\():",
                 "lsl {x}, {x}, r3",
-                "smull {low_half}, {x}, {x}, r2",
-                "adds {low_half}, {low_half}, {low_half}",
-                "adc {x}, {x}, {x}",
-                "add {x}, {x}, {low_half}, lsr #31",
+                scale_any!("{x}", "{low_half}", "r2"),
                 "b 4\\at\\()b",
                 ".endr",
                 "5:",

@@ -58,106 +58,6 @@ macro_rules! four {
     };
 }
 
-/// Requantizes and stores the output of one row.
-macro_rules! finish {
-    ($seldom:literal, $label:literal, $sum:literal) => {
-        concat!(
-            "ldm lr!, {{r5, r9, r10}}\n",
-            "add ",
-            $sum,
-            ", ",
-            $sum,
-            ", r5\n",
-            "rsbs r10, r10, #0\n",
-            "ble ",
-            $seldom,
-            "f\n",
-            "add ",
-            $sum,
-            ", ",
-            $sum,
-            ", ",
-            $sum,
-            "\n",
-            "smmulr ",
-            $sum,
-            ", ",
-            $sum,
-            ", r9\n",
-            // A negative number is decremented, so that its halves are rounded down.
-            "add ",
-            $sum,
-            ", ",
-            $sum,
-            ", ",
-            $sum,
-            ", asr #31\n",
-            "asrs ",
-            $sum,
-            ", ",
-            $sum,
-            ", r10\n",
-            "adc ",
-            $sum,
-            ", ",
-            $sum,
-            ", r11\n",
-            $label,
-            ":\n",
-            "ssat ",
-            $sum,
-            ", #8, ",
-            $sum,
-            "\n",
-            "strb ",
-            $sum,
-            ", [r8], #1\n",
-        )
-    };
-}
-
-/// The same for factors of at least one half, which few layers have: any left shift comes before the product.
-macro_rules! seldom {
-    ($label:literal, $back:literal, $sum:literal) => {
-        concat!(
-            $label,
-            ":\n",
-            "rsb r10, r10, #0\n",
-            "lsl ",
-            $sum,
-            ", ",
-            $sum,
-            ", r10\n",
-            "smull r5, ",
-            $sum,
-            ", ",
-            $sum,
-            ", r9\n",
-            "adds r5, r5, r5\n",
-            "adc ",
-            $sum,
-            ", ",
-            $sum,
-            ", ",
-            $sum,
-            "\n",
-            "add ",
-            $sum,
-            ", ",
-            $sum,
-            ", r5, lsr #31\n",
-            "add ",
-            $sum,
-            ", ",
-            $sum,
-            ", r11\n",
-            "b ",
-            $back,
-            "b\n",
-        )
-    };
-}
-
 /// Multiplies an input, or a part of it, with fours of rows.
 ///
 /// # Safety
@@ -226,10 +126,12 @@ unsafe extern "C" fn multiply_fours(fours: *const Fours) {
         "asr r2, r2, #8",
         "ldr r11, [sp, #28]",
         "ldr r8, [sp, #16]",
-        finish!("61", "71", "r1"),
-        finish!("62", "72", "r4"),
-        finish!("63", "73", "r3"),
-        finish!("64", "74", "r2"),
+        ".irp sum, 1, 4, 3, 2",
+        "ldm lr!, {{r5, r6, r7}}",
+        "add r\\sum, r\\sum, r5",
+        requantize!("r6", "r7", "r11"),
+        "strb r\\sum, [r8], #1",
+        ".endr",
         "str r8, [sp, #16]",
         "ldr r4, [sp, #24]",
         "add r4, r4, #16",
@@ -241,10 +143,9 @@ unsafe extern "C" fn multiply_fours(fours: *const Fours) {
         "bne 20b",
         "add sp, sp, #44",
         "pop {{r4, r5, r6, r7, r8, r9, r10, r11, pc}}",
-        seldom!("61", "71", "r1"),
-        seldom!("62", "72", "r4"),
-        seldom!("63", "73", "r3"),
-        seldom!("64", "74", "r2"),
+        ".irp sum, 1, 4, 3, 2",
+        requantize_seldom!("r6", "r7", "r11"),
+        ".endr",
     )
 }
 

@@ -15,12 +15,84 @@ use core::arch::{asm, naked_asm};
 use core::mem::offset_of;
 use tealight_types::ActivationRange;
 
-mod strips;
-mod sums;
-
 pub(crate) use crate::portable::{ROWS, dot_rows};
 pub(crate) use strips::{LOAD_SIZE, convolve_strip, lead};
 pub(crate) use sums::add_some;
+
+/// Keeps the registers that a function must not change, behind which its stack begins.
+macro_rules! save {
+    () => {
+        "push {{r4, r5, r6, r7, lr}}
+        mov r4, r8
+        mov r5, r9
+        mov r6, r10
+        mov r7, r11
+        push {{r4, r5, r6, r7}}"
+    };
+}
+
+/// Restores the upper ones of these registers. The lower ones and the return address are then the first of the stack.
+macro_rules! restore {
+    () => {
+        "pop {{r4, r5, r6, r7}}
+        mov r8, r4
+        mov r9, r5
+        mov r10, r6
+        mov r11, r7"
+    };
+}
+
+/// Multiplies a sum, whose halves are in `r0` and `r2`, with a multiplier of the halves `r1` and `r3`, and again `r4`:
+/// the upper half of the product is `r0` and the upper half of `r2`. Changes `r3` and `r4`. See [`requantize_next`].
+macro_rules! multiply_halves {
+    () => {
+        "muls r4, r2, r4
+        lsrs r4, r4, #16
+        muls r3, r0, r3
+        muls r2, r1, r2
+        muls r0, r1, r0
+        adds r2, r2, r3
+        adds r2, r2, r4"
+    };
+}
+
+/// The upper half of `r2` and `2^14`.
+macro_rules! round_up {
+    () => {
+        "lsrs r2, r2, #14
+        adds r2, #1
+        lsrs r2, r2, #2"
+    };
+}
+
+/// The upper half of `r2` less `2^14`, with its sign.
+macro_rules! round_down {
+    () => {
+        "asrs r2, r2, #14
+        subs r2, #1
+        asrs r2, r2, #2"
+    };
+}
+
+/// Branches unless `r0` is in the range of a byte. Changes `r2`.
+macro_rules! unless_byte {
+    ($label:literal) => {
+        concat!("sxtb r2, r0\ncmp r2, r0\nbne ", $label)
+    };
+}
+
+/// The end of the range of a byte that is nearest to `r0`, which is outside of it. Changes `r2`.
+macro_rules! limit {
+    () => {
+        "asrs r0, r0, #31
+        movs r2, #127
+        eors r0, r2"
+    };
+}
+
+// Behind the macros that they use.
+mod strips;
+mod sums;
 
 /// As [`portable::SHORTEST_RUN`]: copying a window of few elements takes longer than a run more in a tile.
 pub(crate) const SHORTEST_RUN: usize = 8;
@@ -101,6 +173,17 @@ pub(crate) fn clamp(activation: ActivationRange, rows: usize, step: usize, count
     }
 }
 
+/// Adds the products of an element with its weights to their sums, and goes on to the next.
+macro_rules! multiply_element {
+    ($($weights:literal, $sum:literal);+) => {
+        concat!(
+            "ldrsb r6, [r0, r5]\n",
+            $("ldrsb r7, [", $weights, ", r5]\nmuls r7, r6, r7\nadd ", $sum, ", r7\n",)+
+            "adds r5, #1",
+        )
+    };
+}
+
 /// Defines a function that multiplies groups of rows with an input. `r0` points to the end of a run of the input, and the
 /// registers from `r1` on to those of the rows; `r5` is the negative index of an element. `r6` and `r7` are free.
 macro_rules! tile {
@@ -115,12 +198,7 @@ macro_rules! tile {
         #[unsafe(naked)]
         unsafe extern "C" fn $name(tile: &mut Tile) {
             naked_asm!(
-                "push {{r4, r5, r6, r7, lr}}",
-                "mov r4, r8",
-                "mov r5, r9",
-                "mov r6, r10",
-                "mov r7, r11",
-                "push {{r4, r5, r6, r7}}",
+                save!(),
                 "push {{r0}}",
                 "sub sp, #8",
                 "2:",
@@ -155,26 +233,14 @@ macro_rules! tile {
                 "lsls r6, r5, #29",
                 "beq 5f",
                 "4:",
-                "ldrsb r6, [r0, r5]",
-                $(
-                    concat!("ldrsb r7, [", $weights, ", r5]"),
-                    "muls r7, r6, r7",
-                    concat!("add ", $sum, ", r7"),
-                )+
-                "adds r5, #1",
+                multiply_element!($($weights, $sum);+),
                 "lsls r6, r5, #29",
                 "bne 4b",
                 "cmp r5, #0",
                 "beq 6f",
                 "5:",
                 ".rept 8",
-                "ldrsb r6, [r0, r5]",
-                $(
-                    concat!("ldrsb r7, [", $weights, ", r5]"),
-                    "muls r7, r6, r7",
-                    concat!("add ", $sum, ", r7"),
-                )+
-                "adds r5, #1",
+                multiply_element!($($weights, $sum);+),
                 ".endr",
                 "bne 5b",
                 "6:",
@@ -204,11 +270,7 @@ macro_rules! tile {
                 "b 2b",
                 "8:",
                 "add sp, #12",
-                "pop {{r4, r5, r6, r7}}",
-                "mov r8, r4",
-                "mov r9, r5",
-                "mov r10, r6",
-                "mov r11, r7",
+                restore!(),
                 "pop {{r4, r5, r6, r7, pc}}",
                 // The next run.
                 "9:",
@@ -268,45 +330,23 @@ unsafe extern "C" fn requantize_next() {
         "uxth r2, r0",
         "lsrs r1, r3, #16",
         "uxth r3, r3",
-        "mov r4, r2",
+        "mov r4, r3",
         "asrs r0, r0, #16",
         "bmi 3f",
-        "muls r4, r3, r4",
-        "lsrs r4, r4, #16",
-        "muls r3, r0, r3",
-        "muls r2, r1, r2",
-        "muls r0, r1, r0",
-        "adds r2, r2, r3",
-        "adds r2, r2, r4",
-        // With 2^14 the upper half.
-        "lsrs r2, r2, #14",
-        "adds r2, #1",
-        "lsrs r2, r2, #2",
+        multiply_halves!(),
+        round_up!(),
         "2:",
         "adds r0, r0, r2",
         "asrs r0, r5",
         "adcs r0, r6",
-        "sxtb r2, r0",
-        "cmp r2, r0",
-        "bne 4f",
+        unless_byte!("4f"),
         "bx lr",
         "3:",
-        "muls r4, r3, r4",
-        "lsrs r4, r4, #16",
-        "muls r3, r0, r3",
-        "muls r2, r1, r2",
-        "muls r0, r1, r0",
-        "adds r2, r2, r3",
-        "adds r2, r2, r4",
-        "asrs r2, r2, #14",
-        "subs r2, #1",
-        "asrs r2, r2, #2",
+        multiply_halves!(),
+        round_down!(),
         "b 2b",
-        // The end of the range.
         "4:",
-        "asrs r0, r0, #31",
-        "movs r2, #127",
-        "eors r0, r2",
+        limit!(),
         "bx lr",
         "6:",
         "push {{r4, lr}}",
@@ -514,12 +554,7 @@ pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[
 #[unsafe(naked)]
 unsafe extern "C" fn add_taps(sums: &mut [i32; BLOCK], input: *const i8, weights: *const i8, taps: &Taps) {
     naked_asm!(
-        "push {{r4, r5, r6, r7, lr}}",
-        "mov r4, r8",
-        "mov r5, r9",
-        "mov r6, r10",
-        "mov r7, r11",
-        "push {{r4, r5, r6, r7}}",
+        save!(),
         "push {{r0, r3}}",
         "ldm r0!, {{r4, r5, r6, r7}}",
         "mov r8, r4",
@@ -577,11 +612,7 @@ unsafe extern "C" fn add_taps(sums: &mut [i32; BLOCK], input: *const i8, weights
         "mov r7, r11",
         "stm r0!, {{r4, r5, r6, r7}}",
         "add sp, #12",
-        "pop {{r4, r5, r6, r7}}",
-        "mov r8, r4",
-        "mov r9, r5",
-        "mov r10, r6",
-        "mov r11, r7",
+        restore!(),
         "pop {{r4, r5, r6, r7, pc}}",
         lines = const offset_of!(Taps, lines),
         extent = const offset_of!(Taps, extent),

@@ -5,8 +5,8 @@
 //!
 //! Most factors take `SMMULR`, for a sum that does not overflow when it is doubled, and then a rounding right shift:
 //! either `ASRS` and `ADC`, as the carry is the last bit shifted out, or a product with a power of two, to which
-//! `SMMLAR` adds the zero point. Before the products of other factors comes a left shift, or none, and sums may be large
-//! there.
+//! `SMMLAR` adds the zero point. Before the products of other factors comes a left shift, or none, and sums may be
+//! large there.
 
 /// An instruction: its name and its operands.
 macro_rules! instruction {

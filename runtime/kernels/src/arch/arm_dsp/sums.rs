@@ -51,28 +51,13 @@ unsafe extern "C" fn add_elements(operands: &Operands) {
     )
 }
 
-/// Adds two slices, and returns the number of elements: none unless the factor of one operand is from one half to one,
-/// that of the other smaller, and that of the output less than a quarter.
+/// [`portable::add_some`](crate::portable::add_some): all elements, or none unless the factors are [`AddSub::in_order`].
 #[inline(never)]
 pub(crate) fn add_some(p: &AddSub, a: &[i8], b: &[i8], output: &mut [i8]) -> usize {
     let count = output.len();
-    // The operand whose factor is one half of a multiplier comes first.
-    let first = ((p.a, p.a_zero_point), a);
-    let second = ((p.b, p.b_zero_point), b);
-    let [first, second] = if p.a.shift == 0 { [first, second] } else { [second, first] };
-    let (((factor, zero_point), a), ((other_factor, other_zero_point), b)) = (first, second);
-    let fits = a.len() >= count
-        && b.len() >= count
-        && count > 0
-        && p.left_shift == 20
-        && factor.shift == 0
-        && (-31..=-1).contains(&other_factor.shift)
-        && (-31..=-2).contains(&p.output.shift)
-        && [factor, other_factor, p.output].iter().all(|factor| factor.multiplier >= 0)
-        && [zero_point, other_zero_point].iter().all(|zero_point| (-128..128).contains(zero_point));
-    if !fits {
+    let Some([(a, zero_point, factor), (b, other_zero_point, other_factor)]) = p.in_order(a, b, count) else {
         return 0;
-    }
+    };
     let operands = Operands {
         a: a.as_ptr(),
         b: b.as_ptr(),
@@ -85,7 +70,7 @@ pub(crate) fn add_some(p: &AddSub, a: &[i8], b: &[i8], output: &mut [i8]) -> usi
         output_power: 1i32.rotate_right(p.output.shift.unsigned_abs()),
         output_zero_point: p.output_zero_point,
     };
-    // SAFETY: all three slices have at least `count` elements.
+    // SAFETY: all three slices have at least `count` elements, which is not 0.
     unsafe { add_elements(&operands) };
     clamp_lines(p.activation, count, count, output);
     count

@@ -170,7 +170,7 @@ pub(crate) fn convolve(_: &crate::Conv2d, _: &Range<usize>, _: [&[i8]; 2], _: &[
     false
 }
 
-/// Whether [`depthwise_line`] computes every row of a layer: without a version of its own, an instruction set computes none.
+/// Whether `depthwise_line` computes every row of a layer: without a version of its own, an instruction set computes none.
 #[cfg(not(any(arm_v6m, arm_v7m, riscv_v)))]
 pub(crate) const fn has_depthwise_line(_: &crate::DepthwiseConv2d) -> bool {
     false

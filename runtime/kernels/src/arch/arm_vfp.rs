@@ -5,7 +5,7 @@
 //! `VMLA` rounds the product before it adds it, as a multiplication and an addition do, unlike `VFMA`. Halves are
 //! converted by `VCVTB` and `VCVTT`, two from a register; bytes by `VCVT`, one at a time, from any address.
 //!
-//! The bits are those of [`products`](crate::float::products). They need the unit as it is after a reset: rounding to
+//! The bits are those of [`products`]. They need the unit as it is after a reset: rounding to
 //! the nearest, subnormal numbers not flushed to zero, IEEE halves.
 
 use crate::float::Weight;
@@ -70,7 +70,7 @@ pub trait Element: Copy {
     unsafe fn multiply_taps(taps: &Taps, input: *const f32, weights: *const Self, outputs: *mut f32);
 }
 
-/// [`products::multiply_f32`](crate::float::products::multiply_f32): two rows at a time.
+/// [`products::multiply_f32`]: two rows at a time.
 #[inline(never)]
 pub(crate) fn multiply_f32<W: Weight>(
     window: &Window,
@@ -101,7 +101,7 @@ pub(crate) fn multiply_f32<W: Weight>(
     }
 }
 
-/// [`products::depthwise_f32`](crate::float::products::depthwise_f32): 16 or 8 channels at a time. The last ones may
+/// [`products::depthwise_f32`]: 16 or 8 channels at a time. The last ones may
 /// overlap those before them, and are then computed twice.
 #[inline(never)]
 pub(crate) fn depthwise_f32<W: Weight>(window: &Window, input: &[f32], weights: &[W], outputs: &mut [f32]) {
@@ -872,7 +872,7 @@ impl Element for i8 {
     }
 }
 
-/// [`products::add_bias`](crate::float::products::add_bias): four at a time.
+/// [`products::add_bias`]: four at a time.
 #[inline(never)]
 pub(crate) fn add_bias(sums: &mut [f32], bias: &[f32], [min, max]: [f32; 2]) {
     // In an empty range the order of the comparisons matters.

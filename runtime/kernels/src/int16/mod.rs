@@ -10,7 +10,7 @@
 //! | [`softmax()`] | all dimensions but the last | `depth` elements |
 //! | [`add()`], [`sub`], [`mul()`] | see [`Broadcast::row_len`](crate::Broadcast::row_len) | |
 //! | [`mean()`] | output elements | one element |
-//! | [`requantize_i16`], [`widen`], [`narrow`], [`logistic`], [`tanh`], [`quantize`], [`dequantize`] | | the caller slices |
+//! | [`requantize_i16`], [`widen`], [`narrow`], [`logistic`], [`tanh`], [`quantize()`], [`dequantize`] | | the caller slices |
 //!
 //! What only moves elements is in the [crate] itself.
 

@@ -11,7 +11,7 @@
 //!
 //! Requantization is `(2 * a * multiplier + 2^31) >> 32` by one `SMMULR`, and the rounding right shift by `e` a product
 //! with `2^(32 - e)`, to which `SMMLAR` adds the zero point. An accumulator must not overflow when it is doubled: see
-//! [`Biases`].
+//! [`stay_small`].
 
 use super::widen::widen;
 use super::{definition, rows};

@@ -71,7 +71,7 @@ macro_rules! requantize_any {
 }
 
 /// Requantizes `r\sum` of an `.irp` to a byte. Changes the shift and the flags, in which `$overflow` finds whether the
-/// sum can be doubled. The rest is in [`requantize_seldom!`].
+/// sum can be doubled. The rest is in `requantize_seldom!`.
 macro_rules! requantize {
     ($multiplier:literal, $shift:literal, $zero_point:literal $(, $overflow:literal)?) => {
         concat!(

@@ -8,9 +8,9 @@
 //! zero point in the place of a load.
 
 #[cfg(arm_v6m)]
-use super::arm_v6m::{LOAD_SIZE, clamp, convolve_strip, lead};
+use super::arm_v6m::{LOAD_SIZE, convolve_strip, lead};
 #[cfg(arm_v7m)]
-use super::arm_v7m::{LOAD_SIZE, clamp, convolve_strip, lead};
+use super::arm_v7m::{LOAD_SIZE, convolve_strip, lead};
 use crate::depthwise_conv2d::DepthwiseConv2d;
 use crate::lines::run;
 use crate::quant::Channel;
@@ -149,4 +149,15 @@ fn compute_line(
         clamp(p.activation, out_line, 0, 1, output);
     }
     true
+}
+
+/// Clamps `count` times `rows` outputs, `step` elements apart, from the full range of a byte to the activation's.
+pub(crate) fn clamp(activation: ActivationRange, rows: usize, step: usize, count: usize, outputs: &mut [i8]) {
+    let mut outputs = outputs;
+    for _ in 0..count {
+        for output in outputs.iter_mut().take(rows) {
+            *output = activation.clamp((*output).into());
+        }
+        outputs = outputs.get_mut(step..).unwrap_or(&mut []);
+    }
 }

@@ -7,6 +7,8 @@
 //! Requantization composes the upper half of the 64-bit product of four products of halves, with what the two roundings
 //! need added on the way, and shifts once. The carry of the shift is the last rounding.
 
+use super::arm_strips::clamp;
+use super::channels;
 use crate::lines::{copy, tail};
 use crate::matrix::{Filters, Inputs, Output};
 use crate::portable::{self, Steps, Window};
@@ -159,17 +161,6 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
     }
     if filters.output.activation != ActivationRange::FULL {
         clamp(filters.output.activation, rows, output_step, inputs.count, outputs);
-    }
-}
-
-/// Clamps `count` times `rows` outputs, `step` elements apart, from the full range of a byte to the activation's.
-pub(crate) fn clamp(activation: ActivationRange, rows: usize, step: usize, count: usize, outputs: &mut [i8]) {
-    let mut outputs = outputs;
-    for _ in 0..count {
-        for output in outputs.iter_mut().take(rows) {
-            *output = activation.clamp((*output).into());
-        }
-        outputs = outputs.get_mut(step..).unwrap_or(&mut []);
     }
 }
 
@@ -428,7 +419,7 @@ unsafe extern "C" fn requantize_all(
     )
 }
 
-/// [`copy`](crate::lines::copy), byte by byte: for few elements, faster than a call of `memcpy`.
+/// [`copy`], byte by byte: for few elements, faster than a call of `memcpy`.
 #[inline(never)]
 pub(crate) fn copy_run(output: &mut [i8], input: &[i8]) {
     let len = output.len().min(input.len());
@@ -477,6 +468,26 @@ impl Taps {
     }
 }
 
+impl channels::Taps<BLOCK> for Taps {
+    #[inline(always)]
+    unsafe fn add(&self, _: &Window, sums: &mut [i32; BLOCK], input: &[i8], weights: &[i8], at: usize) {
+        // SAFETY: the caller's.
+        unsafe { add_taps(sums, input.as_ptr().wrapping_add(at), weights.as_ptr().wrapping_add(at), self) };
+    }
+}
+
+/// Other taps, and none, are added as [`portable::multiply_taps`] does.
+impl channels::Taps<BLOCK> for Option<Taps> {
+    #[inline(always)]
+    unsafe fn add(&self, window: &Window, sums: &mut [i32; BLOCK], input: &[i8], weights: &[i8], at: usize) {
+        match self {
+            // SAFETY: the caller's.
+            Some(taps) => unsafe { taps.add(window, sums, input, weights, at) },
+            None => portable::multiply_taps(sums, window, tail(input, at), tail(weights, at)),
+        }
+    }
+}
+
 /// Computes `channels.len()` channels of adjacent pixels of a depthwise convolution: see [`crate::composed::depthwise`].
 #[expect(clippy::too_many_arguments, reason = "the operands of a layer")]
 #[inline(never)]
@@ -490,61 +501,20 @@ pub(crate) fn depthwise(
     output: Output,
     outputs: &mut [i8],
 ) {
-    let count = channels.len();
-    if !steps.fit(window, count, [input.len(), weights.len()], outputs.len()) {
+    if !steps.fit(window, channels.len(), [input.len(), weights.len()], outputs.len()) {
         return;
     }
     let taps = Taps::of(window);
-    let (mut input, mut outputs) = (input, outputs);
-    for _ in 0..steps.count {
-        let (initial, initial_rest) = initial.as_chunks::<BLOCK>();
-        let (blocks, channels_rest) = channels.as_chunks::<BLOCK>();
-        let mut at = 0;
-        for (initial, channels) in initial.iter().zip(blocks) {
-            let mut sums = *initial;
-            match &taps {
-                Some(taps) => {
-                    let (input, weights) = (input.as_ptr().wrapping_add(at), weights.as_ptr().wrapping_add(at));
-                    // SAFETY: four elements from `at` on of each tap lie within both slices, as `fit` has checked.
-                    unsafe { add_taps(&mut sums, input, weights, taps) };
-                }
-                None => portable::multiply_taps(&mut sums, window, tail(input, at), tail(weights, at)),
-            }
-            let Some(pixel) = outputs.get_mut(at..) else { return };
-            output.store(&sums, channels, pixel);
-            at += BLOCK;
-        }
-        if !channels_rest.is_empty() {
-            let mut sums = [0; BLOCK];
-            let Some(sums) = sums.get_mut(..channels_rest.len()) else { return };
-            copy(sums, initial_rest);
-            portable::multiply_taps(sums, window, tail(input, at), tail(weights, at));
-            let Some(pixel) = outputs.get_mut(at..) else { return };
-            output.store(sums, channels_rest, pixel);
-        }
-        input = tail(input, steps.input);
-        outputs = outputs.get_mut(steps.output..).unwrap_or(&mut []);
-    }
+    // SAFETY: the operands fit, and the taps are those of the window.
+    unsafe { channels::depthwise(initial, window, steps, input, weights, channels, output, outputs, &taps) };
 }
 
 /// [`portable::multiply_taps`]: four channels at a time.
 #[inline(never)]
 pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[i8], weights: &[i8]) {
-    if !window.fits(accumulators.len(), [input.len(), weights.len()]) {
-        return;
-    }
     let Some(taps) = Taps::of(window) else { return portable::multiply_taps(accumulators, window, input, weights) };
-    let mut at = 0;
-    let (blocks, rest) = accumulators.as_chunks_mut::<BLOCK>();
-    for sums in blocks {
-        let (input, weights) = (input.as_ptr().wrapping_add(at), weights.as_ptr().wrapping_add(at));
-        // SAFETY: four elements from `at` on of each tap lie within both slices, as `fits` has checked.
-        unsafe { add_taps(sums, input, weights, &taps) };
-        at += BLOCK;
-    }
-    if !rest.is_empty() {
-        portable::multiply_taps(rest, window, tail(input, at), tail(weights, at));
-    }
+    // SAFETY: the taps are those of the window.
+    unsafe { channels::multiply_taps(accumulators, window, input, weights, &taps) };
 }
 
 /// Adds the products of every tap of four channels to their sums.

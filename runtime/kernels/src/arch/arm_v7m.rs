@@ -8,9 +8,11 @@
 //! `product + 2^30`, less `2^31` if the sum is negative, halved by taking the upper half. A shift by less than two places
 //! is done in steps.
 
-use crate::lines::{copy, tail};
+use super::arm_strips::clamp;
+use super::channels;
+use crate::lines::tail;
 use crate::matrix::{Filters, Inputs, Output};
-use crate::portable::{self, Steps, Window};
+use crate::portable::{Steps, Window};
 use crate::quant::Channel;
 use core::arch::naked_asm;
 use core::mem::offset_of;
@@ -23,7 +25,8 @@ pub(crate) use crate::portable::{ROWS, dot_rows};
 pub(crate) use strips::{LOAD_SIZE, convolve_strip, lead};
 pub(crate) use sums::add_some;
 
-/// As [`portable::SHORTEST_RUN`]: copying a window of few elements takes longer than a run more in a tile.
+/// As [`portable::SHORTEST_RUN`](crate::portable::SHORTEST_RUN): copying a window of few elements takes longer than a run
+/// more in a tile.
 pub(crate) const SHORTEST_RUN: usize = 8;
 
 /// The operands of the functions below, which multiply one or two inputs with `groups` groups of rows. `weights`,
@@ -116,18 +119,7 @@ pub(crate) fn multiply(filters: &Filters<'_>, inputs: &Inputs<'_>, output_step: 
     }
 }
 
-/// Clamps `count` times `rows` outputs, `step` elements apart, from the full range of a byte to the activation's.
-pub(crate) fn clamp(activation: ActivationRange, rows: usize, step: usize, count: usize, outputs: &mut [i8]) {
-    let mut outputs = outputs;
-    for _ in 0..count {
-        for output in outputs.iter_mut().take(rows) {
-            *output = activation.clamp((*output).into());
-        }
-        outputs = outputs.get_mut(step..).unwrap_or(&mut []);
-    }
-}
-
-/// One of the functions that [`tile!`] defines.
+/// One of the functions that `tile!` defines.
 type Function = unsafe extern "C" fn(&mut Tile);
 
 /// Defines a function that multiplies groups of rows. Each row has the accumulators of the first input and, if there is
@@ -406,6 +398,17 @@ impl Taps {
     }
 }
 
+impl channels::Taps<BLOCK> for Taps {
+    #[inline(always)]
+    unsafe fn add(&self, window: &Window, sums: &mut [i32; BLOCK], input: &[i8], weights: &[i8], at: usize) {
+        if !window.is_empty() {
+            let (input, weights) = (input.as_ptr().wrapping_add(at), weights.as_ptr().wrapping_add(at));
+            // SAFETY: the caller's; the window has taps.
+            unsafe { add_taps(sums, input, weights, self) };
+        }
+    }
+}
+
 /// Computes `channels.len()` channels of adjacent pixels of a depthwise convolution: see [`crate::composed::depthwise`].
 #[expect(clippy::too_many_arguments, reason = "the operands of a layer")]
 #[inline(never)]
@@ -449,33 +452,9 @@ pub(crate) fn depthwise(
         outputs = outputs.get_mut(3 * steps.output..).unwrap_or(&mut []);
         left -= 3;
     }
-    for _ in 0..left {
-        let (initial, initial_rest) = initial.as_chunks::<BLOCK>();
-        let (blocks, channels_rest) = channels.as_chunks::<BLOCK>();
-        let mut at = 0;
-        for (initial, channels) in initial.iter().zip(blocks) {
-            let mut sums = *initial;
-            if !window.is_empty() {
-                let (input, weights) = (input.as_ptr().wrapping_add(at), weights.as_ptr().wrapping_add(at));
-                // SAFETY: the window has taps, of which eight elements from `at` on lie within both slices, as `fit` has
-                // checked.
-                unsafe { add_taps(&mut sums, input, weights, &taps) };
-            }
-            let Some(pixel) = outputs.get_mut(at..) else { return };
-            output.store(&sums, channels, pixel);
-            at += BLOCK;
-        }
-        if !channels_rest.is_empty() {
-            let mut sums = [0; BLOCK];
-            let Some(sums) = sums.get_mut(..channels_rest.len()) else { return };
-            copy(sums, initial_rest);
-            portable::multiply_taps(sums, window, tail(input, at), tail(weights, at));
-            let Some(pixel) = outputs.get_mut(at..) else { return };
-            output.store(sums, channels_rest, pixel);
-        }
-        input = tail(input, steps.input);
-        outputs = outputs.get_mut(steps.output..).unwrap_or(&mut []);
-    }
+    let steps = Steps { count: left, ..*steps };
+    // SAFETY: the operands of the pixels that are left fit, and the taps are those of the window.
+    unsafe { channels::depthwise(initial, window, &steps, input, weights, channels, output, outputs, &taps) };
 }
 
 /// Three adjacent pixels of a depthwise convolution, whose windows are three taps wide and move by one tap.
@@ -580,24 +559,11 @@ unsafe extern "C" fn depthwise_triple(triple: &mut Triple) {
     )
 }
 
-/// [`portable::multiply_taps`]: eight channels at a time.
+/// [`portable::multiply_taps`](crate::portable::multiply_taps): eight channels at a time.
 #[inline(never)]
 pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[i8], weights: &[i8]) {
-    if window.is_empty() || !window.fits(accumulators.len(), [input.len(), weights.len()]) {
-        return;
-    }
-    let taps = Taps::of(window);
-    let mut at = 0;
-    let (blocks, rest) = accumulators.as_chunks_mut::<BLOCK>();
-    for sums in blocks {
-        let (input, weights) = (input.as_ptr().wrapping_add(at), weights.as_ptr().wrapping_add(at));
-        // SAFETY: the window has taps, of which eight elements from `at` on lie within both slices, as `fits` has checked.
-        unsafe { add_taps(sums, input, weights, &taps) };
-        at += BLOCK;
-    }
-    if !rest.is_empty() {
-        portable::multiply_taps(rest, window, tail(input, at), tail(weights, at));
-    }
+    // SAFETY: the taps are those of the window.
+    unsafe { channels::multiply_taps(accumulators, window, input, weights, &Taps::of(window)) };
 }
 
 /// Adds the products of every tap of eight channels to their sums.
@@ -661,7 +627,7 @@ unsafe extern "C" fn add_taps(sums: &mut [i32; BLOCK], input: *const i8, weights
     )
 }
 
-/// [`portable::requantize`].
+/// [`portable::requantize`](crate::portable::requantize).
 #[inline]
 pub(crate) fn requantize(
     accumulators: &[i32],

@@ -24,6 +24,8 @@ mod arm_vfp;
 #[cfg(any(arm_v7m, all(arm_dsp, not(arm_mve))))]
 mod arm_words;
 mod buffer;
+#[cfg(any(arm_v6m, arm_v7m, riscv_m))]
+mod channels;
 #[cfg(any(arm_neon, x86_64_vectors))]
 mod lanes;
 #[cfg(riscv_m)]
@@ -113,7 +115,8 @@ pub(crate) use x86_64::float::{
     Arranged, WHOLE_LINES, depthwise_f32, depthwise_pixels, for_each_block, multiply_f32, multiply_pixels, silus,
 };
 
-/// Whether a block of weights is unpacked once for several rows of activations: [`multiply_batches`].
+/// Whether a block of weights is unpacked once for several rows of activations:
+/// [`Block::multiply_batches`](crate::block::Block::multiply_batches).
 pub(crate) const UNPACKS_ONCE: bool = cfg!(x86_64_vectors);
 
 /// What an instruction set needs for a type of weights: nothing.

@@ -4,9 +4,9 @@
 //! tile of three inputs and four rows has its sums, operands and all seven addresses in registers: seven loads for twelve
 //! products, and the addresses advance every four elements. A single input is multiplied with eight rows.
 
-use crate::lines::{copy, tail};
+use super::channels;
 use crate::matrix::{Filters, Inputs, Output};
-use crate::portable::{self, Steps, Window};
+use crate::portable::{Steps, Window};
 use crate::quant::{Channel, requantize_accumulator};
 use core::arch::asm;
 use tealight_types::ActivationRange;
@@ -704,56 +704,31 @@ pub(crate) fn depthwise(
     output: Output,
     outputs: &mut [i8],
 ) {
-    let count = channels.len();
-    if !steps.fit(window, count, [input.len(), weights.len()], outputs.len()) {
+    if !steps.fit(window, channels.len(), [input.len(), weights.len()], outputs.len()) {
         return;
     }
-    let (mut input, mut outputs) = (input, outputs);
-    for _ in 0..steps.count {
-        let (initial, initial_rest) = initial.as_chunks::<BLOCK>();
-        let (blocks, channels_rest) = channels.as_chunks::<BLOCK>();
-        let mut at = 0;
-        for (initial, channels) in initial.iter().zip(blocks) {
-            let mut sums = *initial;
-            if !window.is_empty() {
-                // SAFETY: the window has taps, of which eight elements from `at` on lie within both slices, as `fit` has
-                // checked.
-                unsafe {
-                    add_taps(&mut sums, window, input.as_ptr().wrapping_add(at), weights.as_ptr().wrapping_add(at));
-                };
-            }
-            let Some(pixel) = outputs.get_mut(at..) else { return };
-            output.store(&sums, channels, pixel);
-            at += BLOCK;
-        }
-        if !channels_rest.is_empty() {
-            let mut sums = [0; BLOCK];
-            let Some(sums) = sums.get_mut(..channels_rest.len()) else { return };
-            copy(sums, initial_rest);
-            portable::multiply_taps(sums, window, tail(input, at), tail(weights, at));
-            let Some(pixel) = outputs.get_mut(at..) else { return };
-            output.store(sums, channels_rest, pixel);
-        }
-        input = tail(input, steps.input);
-        outputs = outputs.get_mut(steps.output..).unwrap_or(&mut []);
-    }
+    // SAFETY: the operands fit.
+    unsafe { channels::depthwise(initial, window, steps, input, weights, channels, output, outputs, &ByBlocks) };
 }
 
-/// [`portable::multiply_taps`]: eight channels at a time.
+/// [`portable::multiply_taps`](crate::portable::multiply_taps): eight channels at a time.
 #[inline(never)]
 pub(crate) fn multiply_taps(accumulators: &mut [i32], window: &Window, input: &[i8], weights: &[i8]) {
-    if window.is_empty() || !window.fits(accumulators.len(), [input.len(), weights.len()]) {
-        return;
-    }
-    let mut at = 0;
-    let (blocks, rest) = accumulators.as_chunks_mut::<BLOCK>();
-    for sums in blocks {
-        // SAFETY: the window has taps, of which eight elements from `at` on lie within both slices, as `fits` has checked.
-        unsafe { add_taps(sums, window, input.as_ptr().wrapping_add(at), weights.as_ptr().wrapping_add(at)) };
-        at += BLOCK;
-    }
-    if !rest.is_empty() {
-        portable::multiply_taps(rest, window, tail(input, at), tail(weights, at));
+    // SAFETY: there are no taps but the window.
+    unsafe { channels::multiply_taps(accumulators, window, input, weights, &ByBlocks) };
+}
+
+/// Taps that are added as the window says.
+struct ByBlocks;
+
+impl channels::Taps<BLOCK> for ByBlocks {
+    #[inline(always)]
+    unsafe fn add(&self, window: &Window, sums: &mut [i32; BLOCK], input: &[i8], weights: &[i8], at: usize) {
+        if !window.is_empty() {
+            let (input, weights) = (input.as_ptr().wrapping_add(at), weights.as_ptr().wrapping_add(at));
+            // SAFETY: the caller's; the window has taps.
+            unsafe { add_taps(sums, window, input, weights) };
+        }
     }
 }
 
@@ -839,7 +814,7 @@ unsafe fn add_taps(sums: &mut [i32; BLOCK], window: &Window, input: *const i8, w
     }
 }
 
-/// [`portable::requantize`].
+/// [`portable::requantize`](crate::portable::requantize).
 #[inline]
 pub(crate) fn requantize(
     accumulators: &[i32],

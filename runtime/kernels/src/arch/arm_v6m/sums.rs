@@ -4,8 +4,8 @@
 //! element with the upper half of the multiplier, and the upper bits of that with the lower half: nothing is carried
 //! between them.
 
-use super::clamp;
 use crate::add::{AddSub, Operand};
+use crate::arch::arm_strips::clamp;
 use core::arch::naked_asm;
 use core::mem::offset_of;
 use tealight_types::ActivationRange;

@@ -1,7 +1,7 @@
 //! Sums of two tensors.
 
-use super::clamp;
 use crate::add::AddSub;
+use crate::arch::arm_strips::clamp;
 use core::arch::naked_asm;
 use tealight_types::ActivationRange;
 

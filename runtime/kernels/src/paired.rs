@@ -21,14 +21,10 @@ use crate::lines::{run, tail};
 use crate::matrix::Output;
 use crate::quant::{Channel, requantize_accumulator};
 use crate::window::div_rem;
+use tealight_types::can_pair;
 
 /// The number of rows, and of inputs, of which the weights lie together.
 pub(crate) const FOUR: usize = 4;
-
-/// Whether the rows of `[out_features, in_features]` weights can lie in pairs.
-pub const fn can_pair([out_features, in_features]: [usize; 2]) -> bool {
-    out_features > 0 && in_features > 0 && out_features.is_multiple_of(FOUR) && in_features.is_multiple_of(2 * FOUR)
-}
 
 /// Writes the rows of `[_, in_features]` weights to `paired`, in pairs. Returns whether it did: the number of rows must
 /// be a multiple of 4 and that of inputs a multiple of 8, `paired` must have as many bytes as there are weights, each

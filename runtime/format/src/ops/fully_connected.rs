@@ -6,6 +6,7 @@ use super::{
     activation, activation_i16, attrs_of, bits, range,
 };
 use crate::{DType, Value};
+use tealight_types::can_pair;
 
 /// Attributes of a fully connected layer. Weights of type U8 are int8 weights in pairs, as the format's specification says.
 /// The `channels` table is as in [`Conv2d`](super::Conv2d), with
@@ -59,7 +60,7 @@ impl FullyConnected {
         ensure!(units > 0 && depth > 0, OpFault::Shape { operand: 1 });
         tri!(operands.channels(2, units));
         if weights.dtype.is(DType::U8) {
-            ensure!(units.is_multiple_of(4) && depth.is_multiple_of(8), OpFault::Shape { operand: 1 });
+            ensure!(can_pair([units as usize, depth as usize]), OpFault::Shape { operand: 1 });
             ensure!(self.weights_zero_point == 0, OpFault::Attribute { index: 0 });
         }
         // A zero point of the weights needs the sum of the activations.

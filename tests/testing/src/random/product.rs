@@ -5,6 +5,7 @@ use tealight_format::ops::{
     BatchMatMul, BatchMatMulF32, BlockType, FullyConnected, FullyConnectedBlock, FullyConnectedF32, FullyConnectedI16,
 };
 use tealight_format::{DType, OpCode, Operator, Shape, Value};
+use tealight_kernels::can_pair;
 
 impl Builder<'_, '_> {
     /// An int8 dense layer.
@@ -18,7 +19,7 @@ impl Builder<'_, '_> {
             weights_zero_point: self.choose.pick(&[0, 0, 3, -128, 127]),
             activation: self.activation(),
         };
-        let pairs = attrs.weights_zero_point == 0 && units.is_multiple_of(4) && depth.is_multiple_of(8);
+        let pairs = attrs.weights_zero_point == 0 && can_pair([units as usize, depth as usize]);
         let dims = [units, depth];
         let w = if pairs && self.choose.one_in(2) { self.constant(DType::U8, &dims) } else { self.int8_weights(&dims) };
         let c = self.channels(units);

@@ -10,6 +10,7 @@ use crate::paired::{self, FOUR};
 use crate::quant::Channel;
 use core::arch::naked_asm;
 use core::mem::MaybeUninit;
+use tealight_types::can_pair;
 
 /// The number of words of the buffer: of inputs, and of sums between two parts of them.
 const BUFFER: usize = 200;
@@ -153,7 +154,7 @@ unsafe extern "C" fn multiply_fours(fours: *const Fours) {
 #[inline(never)]
 pub(crate) fn multiply_paired(weights: &[u8], channels: &[Channel], input: &[i8], output: Output, outputs: &mut [i8]) {
     let (rows, len) = (channels.len(), input.len());
-    if !paired::can_pair([rows, len])
+    if !can_pair([rows, len])
         || outputs.len() < rows
         || weights.len() < rows.saturating_mul(len)
         || !weights.as_ptr().addr().is_multiple_of(4)
@@ -170,7 +171,7 @@ pub(crate) fn multiply_paired(weights: &[u8], channels: &[Channel], input: &[i8]
 /// Multiplies an input with fours of rows, part by part if the buffer does not hold all of it.
 ///
 /// # Safety
-/// The numbers of channels and inputs must be ones that [`paired::can_pair`] accepts, and there must be weights and outputs
+/// The numbers of channels and inputs must be ones that [`can_pair`] accepts, and there must be weights and outputs
 /// for all of them, the weights at a multiple of four.
 unsafe fn multiply(
     weights: *const u8,

@@ -153,8 +153,8 @@ pub fn app_loadable<B: Board>(
     embedded: Option<&'static [u8]>,
 ) -> ! {
     start(board);
-    let _ = (file, embedded);
-    let result = crate::polls::polls(board, memory);
+    let _ = file;
+    let result = crate::polls::polls(board, memory, embedded);
     end(board, result)
 }
 

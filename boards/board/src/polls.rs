@@ -1,7 +1,8 @@
 //! Measures the time of single polls of any model, which the costs in a plan are based on.
 //!
-//! The board's input is a sequence of jobs. A job consists of three little-endian u32 (the length of a model file, the
-//! length of its inputs, the number of polls), the file, the inputs, and a u64 for each poll: its budget, or [`LAYER`].
+//! The input, embedded or the board's, is a sequence of jobs. A job consists of three little-endian u32 (the length of a
+//! model file, the length of its inputs, the number of polls), the file, the inputs, and a u64 for each poll: its budget,
+//! or [`LAYER`].
 //! The output is a u32 for each poll: its ticks.
 
 use crate::Board;
@@ -13,20 +14,29 @@ use tealight::{AllOps, Budget, Model, Session};
 const LAYER: u64 = u64::MAX;
 
 /// Runs all jobs and returns their number. `memory` holds the model file, and after it the arena.
-pub(crate) fn polls<B: Board>(board: &mut B, memory: &mut [u8]) -> Result<u32, Failure> {
+pub(crate) fn polls<B: Board>(
+    board: &mut B,
+    memory: &mut [u8],
+    mut embedded: Option<&'static [u8]>,
+) -> Result<u32, Failure> {
     let mut jobs = 0_u32;
     let mut header = [0; 12];
     loop {
-        match next(board, &mut None, &mut header)? {
+        match next(board, &mut embedded, &mut header)? {
             0 => return Ok(jobs),
-            12 => job(board, header, memory)?,
+            12 => job(board, header, memory, &mut embedded)?,
             _ => return Err(Failure::InputTruncated),
         }
         jobs = jobs.wrapping_add(1);
     }
 }
 
-fn job<B: Board>(board: &mut B, header: [u8; 12], memory: &mut [u8]) -> Result<(), Failure> {
+fn job<B: Board>(
+    board: &mut B,
+    header: [u8; 12],
+    memory: &mut [u8],
+    embedded: &mut Option<&'static [u8]>,
+) -> Result<(), Failure> {
     let (words, _) = header.as_chunks::<4>();
     let &[file_len, input_len, polls] = words else { return Err(Failure::InputTruncated) };
     let file_len = u32::from_le_bytes(file_len) as usize;
@@ -34,7 +44,7 @@ fn job<B: Board>(board: &mut B, header: [u8; 12], memory: &mut [u8]) -> Result<(
         return Err(Failure::InputTooLong);
     };
     let Some(file) = file.get_mut(..file_len) else { return Err(Failure::InputTooLong) };
-    whole(board, file)?;
+    whole(board, embedded, file)?;
     let model = Model::parse(file).map_err(Failure::Parse)?;
     let mut session = Session::<AllOps>::load(&model, arena).map_err(Failure::Load)?;
     let mut left = u32::from_le_bytes(input_len) as usize;
@@ -42,14 +52,14 @@ fn job<B: Board>(board: &mut B, header: [u8; 12], memory: &mut [u8]) -> Result<(
         let Some(mut tensor) = session.input(index) else { break };
         let bytes = tensor.as_bytes_mut();
         left = left.wrapping_sub(bytes.len());
-        whole(board, bytes)?;
+        whole(board, embedded, bytes)?;
     }
     if left != 0 {
         return Err(Failure::InputTruncated);
     }
     for _ in 0..u32::from_le_bytes(polls) {
         let mut budget = [0; 8];
-        whole(board, &mut budget)?;
+        whole(board, embedded, &mut budget)?;
         let budget = match u64::from_le_bytes(budget) {
             LAYER => Budget::layer(),
             cost => Budget::macs(cost),
@@ -66,8 +76,8 @@ fn job<B: Board>(board: &mut B, header: [u8; 12], memory: &mut [u8]) -> Result<(
     Ok(())
 }
 
-/// Fills `bytes` from the board's input.
-fn whole<B: Board>(board: &mut B, bytes: &mut [u8]) -> Result<(), Failure> {
+/// Fills `bytes` from the input.
+fn whole<B: Board>(board: &mut B, embedded: &mut Option<&'static [u8]>, bytes: &mut [u8]) -> Result<(), Failure> {
     let wanted = bytes.len();
-    if next(board, &mut None, bytes)? == wanted { Ok(()) } else { Err(Failure::InputTruncated) }
+    if next(board, embedded, bytes)? == wanted { Ok(()) } else { Err(Failure::InputTruncated) }
 }

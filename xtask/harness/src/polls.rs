@@ -1,6 +1,6 @@
 //! Firmware that times single polls of any models, one after another through one image: see `tealight_board::polls`.
 
-use crate::board::Board;
+use crate::board::{Board, ConsoleKind};
 use crate::context::Context;
 use crate::model::ModelFile;
 use crate::on_board::{self, Options};
@@ -46,11 +46,46 @@ pub fn has_memory_for(board: &Board, model: &Model<'_>) -> bool {
     align16(model.bytes().len() as u64) + model.arena_len() as u64 <= board.loadable_arena()
 }
 
-/// Does all jobs on a board that QEMU emulates.
+/// What the program takes of the flash at most, where the jobs are built into its image.
+const PROGRAM: u64 = 1 << 20;
+
+impl Job<'_> {
+    /// Its length among the firmware's inputs.
+    fn len(&self) -> usize {
+        12 + self.file.len() + self.input.len() + 8 * self.budgets.len()
+    }
+}
+
+/// Does all jobs on a board that QEMU emulates. Where they would be sent over a serial port, which is slow, they are built
+/// into the image, as many at a time as the flash holds.
 ///
 /// # Errors
 /// The firmware cannot be built, or did not do all jobs.
 pub fn time_polls(context: &Context, board: &Board, jobs: &[Job<'_>]) -> Result<Times> {
+    if board.console.kind != ConsoleKind::Uart {
+        return time_some(context, board, jobs, false);
+    }
+    let room = board.length("flash").saturating_sub(PROGRAM) as usize;
+    let mut all = Times { instructions: Vec::new(), resolution: 0 };
+    let mut left = jobs;
+    while !left.is_empty() {
+        let lens = left.iter().scan(0, |len: &mut usize, job| {
+            *len += job.len();
+            Some(*len)
+        });
+        // At least one, which is refused if it does not fit.
+        let count = lens.take_while(|len| *len <= room).count().max(1);
+        let (now, later) = left.split_at(count);
+        let Times { instructions, resolution } = time_some(context, board, now, true)?;
+        all.instructions.extend(instructions);
+        all.resolution = resolution;
+        left = later;
+    }
+    Ok(all)
+}
+
+/// Does jobs through one image.
+fn time_some(context: &Context, board: &Board, jobs: &[Job<'_>], embed_input: bool) -> Result<Times> {
     let mut bundle = Vec::new();
     for job in jobs {
         for count in [job.file.len(), job.input.len(), job.budgets.len()] {
@@ -62,7 +97,7 @@ pub fn time_polls(context: &Context, board: &Board, jobs: &[Job<'_>]) -> Result<
     }
     // The firmware embeds a model as all do, which nothing reads.
     let model = ModelFile::from_compiled(build::relu().file(), "relu", Path::new("relu"))?;
-    let options = Options { features: FEATURES, limit: TIME_LIMIT, ..Options::default() };
+    let options = Options { features: FEATURES, embed_input, limit: TIME_LIMIT, ..Options::default() };
     let run = on_board::emulate(context, board, &model, Input::Bytes(&bundle), options, &|_| {})?;
     let done = report::number(&run.console, "done");
     if done != Some(jobs.len() as u64) {

@@ -81,9 +81,9 @@ pub use infer::Infer;
 pub use interface::ComesInRows;
 #[doc(hidden)]
 pub use interface::{ElementOf, Typed, TypedInput, code, code_of_input, len_of, read_output, value_of};
-#[doc(hidden)]
-pub use linked::paths_of;
 pub use linked::{AllOps, Int8Ops, Int16Ops, Ops};
+#[doc(hidden)]
+pub use linked::{paths_of, paths_on};
 #[cfg(feature = "alloc")]
 pub use owned::{AlignedBytes, OpenError, OwnedSession, Plan};
 pub use rows::InputRows;
@@ -96,7 +96,7 @@ pub use tealight_format::{
     BlockType, DType, FORMAT_VERSION, Model, ModelError, Op, OpCode, OpSet, Operator, Place, Quantization, Shape, Value,
 };
 #[doc(hidden)]
-pub use tealight_kernels::Paths;
+pub use tealight_kernels::{Loops, Paths};
 pub use tensor::{Tensor, TensorError, TensorMut};
 #[cfg(feature = "threads")]
 pub use threads::Threads;

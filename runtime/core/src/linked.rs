@@ -2,7 +2,7 @@
 
 use core::marker::PhantomData;
 use tealight_format::{DType, Model, Op, OpSet, OpSetOf, Operator, Shape};
-use tealight_kernels::{DepthwiseConv2d, FullyConnected, LinkedPaths, Paths};
+use tealight_kernels::{DepthwiseConv2d, FullyConnected, LinkedPaths, Loops, Paths};
 
 /// A set of kernels as a type: the kernels that a [`Session`](crate::Session) links. It can only run models that need
 /// no others.
@@ -34,9 +34,15 @@ pub trait Ops {
 /// The paths that the layers of a model take.
 #[doc(hidden)]
 pub const fn paths_of(model: &Model<'_>) -> Paths {
+    paths_on(model, Loops::HERE)
+}
+
+/// The paths that the layers of a model take where the instruction set has these loops.
+#[doc(hidden)]
+pub const fn paths_on(model: &Model<'_>, loops: Loops) -> Paths {
     let (mut paths, mut i) = (Paths::NONE, 0);
     while i < model.op_count() {
-        paths = paths.with(paths_of_op(model, &model.op(i)));
+        paths = paths.with(paths_of_op_on(model, &model.op(i), loops));
         i += 1;
     }
     paths
@@ -44,26 +50,36 @@ pub const fn paths_of(model: &Model<'_>) -> Paths {
 
 /// The paths that an operator takes.
 pub(crate) const fn paths_of_op(model: &Model<'_>, op: &Op) -> Paths {
+    paths_of_op_on(model, op, Loops::HERE)
+}
+
+const fn paths_of_op_on(model: &Model<'_>, op: &Op, loops: Loops) -> Paths {
     let operands = model.operands(op);
     let (Some(input), Some(weights)) = (operands.input(0), operands.input(1)) else { return Paths::NONE };
     match op.operator {
         Operator::Conv2d(conv) => Paths::of_conv2d(conv.window2d(&weights.shape).kernel, weights.shape.dim(3) as usize),
-        Operator::DepthwiseConv2d(conv) => Paths::of_depthwise_conv2d(&DepthwiseConv2d {
-            input: nhwc(&input.shape),
-            output: nhwc(&operands.output.shape),
-            window: conv.0.window2d(&weights.shape),
-            input_zero_point: 0,
-            output_zero_point: 0,
-            activation: conv.0.activation,
-        }),
+        Operator::DepthwiseConv2d(conv) => Paths::of_depthwise_conv2d(
+            &DepthwiseConv2d {
+                input: nhwc(&input.shape),
+                output: nhwc(&operands.output.shape),
+                window: conv.0.window2d(&weights.shape),
+                input_zero_point: 0,
+                output_zero_point: 0,
+                activation: conv.0.activation,
+            },
+            loops,
+        ),
         Operator::FullyConnected(_) if weights.dtype.is(DType::U8) => Paths::NONE,
-        Operator::FullyConnected(dense) => Paths::of_fully_connected(&FullyConnected {
-            in_features: weights.shape.dim(1) as usize,
-            out_features: weights.shape.dim(0) as usize,
-            weights_zero_point: dense.weights_zero_point,
-            output_zero_point: 0,
-            activation: dense.activation,
-        }),
+        Operator::FullyConnected(dense) => Paths::of_fully_connected(
+            &FullyConnected {
+                in_features: weights.shape.dim(1) as usize,
+                out_features: weights.shape.dim(0) as usize,
+                weights_zero_point: dense.weights_zero_point,
+                output_zero_point: 0,
+                activation: dense.activation,
+            },
+            loops,
+        ),
         _ => Paths::NONE,
     }
 }

@@ -170,17 +170,6 @@ pub(crate) fn convolve(_: &crate::Conv2d, _: &Range<usize>, _: [&[i8]; 2], _: &[
     false
 }
 
-/// Whether `depthwise_line` computes every row of a layer: without a version of its own, an instruction set computes none.
-#[cfg(not(any(arm_v6m, arm_v7m, riscv_v)))]
-pub(crate) const fn has_depthwise_line(_: &crate::DepthwiseConv2d) -> bool {
-    false
-}
-
-/// Whether [`multiply_vector`] computes all rows of a layer: without a version of its own, an instruction set computes none.
-pub(crate) const fn has_vector_products(_: &crate::FullyConnected) -> bool {
-    false
-}
-
 /// Multiplies one input with all filters as [`multiply`] does. Returns whether it did: without a version of its own, an
 /// instruction set does not.
 #[inline]

@@ -175,7 +175,7 @@ pub use mean::{Mean, mean};
 pub use mul::{Mul, mul};
 pub use pad::{Pad, pad};
 pub use paired::{fully_connected_paired, pair_weights};
-pub use paths::{AllPaths, LinkedPaths, Paths};
+pub use paths::{AllPaths, LinkedPaths, Loops, Paths};
 pub use pool2d::{Pool2d, avg_pool2d, max_pool2d};
 pub use prelu::{Prelu, prelu};
 pub use quant::Channel;

@@ -3,6 +3,7 @@
 use crate::composed::GATHERED;
 use crate::depthwise_conv2d::DepthwiseConv2d;
 use crate::fully_connected::FullyConnected;
+use tealight_types::Window2d;
 
 /// The paths that a program links, of those that only some layers take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,16 +51,16 @@ impl Paths {
         Self { large_windows: large, tiles: true, ..Self::NONE }
     }
 
-    /// The paths that a DepthwiseConv2d takes.
-    pub const fn of_depthwise_conv2d(p: &DepthwiseConv2d) -> Self {
-        let depthwise_lines = crate::arch::has_depthwise_line(p);
+    /// The paths that a DepthwiseConv2d takes where the instruction set has these loops.
+    pub const fn of_depthwise_conv2d(p: &DepthwiseConv2d, loops: Loops) -> Self {
+        let depthwise_lines = loops.have_depthwise_line(p);
         Self { any_depthwise: !depthwise_lines, depthwise_lines, ..Self::NONE }
     }
 
-    /// The paths that a FullyConnected takes.
-    pub const fn of_fully_connected(p: &FullyConnected) -> Self {
+    /// The paths that a FullyConnected takes where the instruction set has these loops.
+    pub const fn of_fully_connected(p: &FullyConnected, loops: Loops) -> Self {
         Self {
-            tiles: !crate::arch::has_vector_products(p),
+            tiles: !loops.have_vector_products(p),
             rows: true,
             weights_zero_point: p.weights_zero_point != 0,
             ..Self::NONE
@@ -88,6 +89,94 @@ impl Paths {
             && (!self.rows || other.rows)
             && (!self.weights_zero_point || other.weights_zero_point)
     }
+}
+
+/// The loops for whole lines and for single vectors that an instruction set has. Which paths a layer takes depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loops {
+    /// None of them.
+    None,
+    /// Those of Arm's DSP instructions.
+    Dsp,
+    /// Those of ARMv6-M, and of ARMv7-M without DSP instructions.
+    Strips,
+    /// Those of RISC-V's vectors.
+    Vectors,
+}
+
+impl Loops {
+    /// Those of the instruction set that is compiled for.
+    pub const HERE: Self = if cfg!(all(arm_dsp, not(arm_mve))) {
+        Self::Dsp
+    } else if cfg!(any(arm_v6m, arm_v7m)) {
+        Self::Strips
+    } else if cfg!(riscv_v) {
+        Self::Vectors
+    } else {
+        Self::None
+    };
+
+    /// Whether they compute every row of a layer, whole lines at a time.
+    pub(crate) const fn have_depthwise_line(self, p: &DepthwiseConv2d) -> bool {
+        match self {
+            Self::None => false,
+            Self::Dsp => has_dsp_line(p),
+            Self::Strips => has_strips(p),
+            Self::Vectors => has_vector_line(p),
+        }
+    }
+
+    /// Whether they compute the rows of a layer whose weights are aligned, as those of a file are, except for slices of few
+    /// rows and channels with unusually large biases.
+    const fn have_vector_products(self, p: &FullyConnected) -> bool {
+        matches!(self, Self::Dsp) && is_dsp_row(p.in_features) && p.out_features >= DSP_ROWS
+    }
+}
+
+/// Whether the loop of Arm's DSP instructions computes every row of a layer: of its windows, all have 3 × 3 taps, of which
+/// some columns are inside the input.
+#[inline]
+pub(crate) const fn has_dsp_line(p: &DepthwiseConv2d) -> bool {
+    let ([_, _, width, depth], [_, _, out_width, out_depth]) = (p.input, p.output);
+    let Window2d { kernel: [3, 3], stride: [_, stride @ 1..=3], dilation: [1, 1], pad } = p.window else {
+        return false;
+    };
+    let last = out_width.saturating_sub(1).saturating_mul(stride);
+    depth == out_depth && depth >= 4 && width > 0 && last < width.saturating_add(pad[1]) && pad[1] <= 2
+}
+
+/// The exclusive upper limit of columns and of channels in strips. Their products do not overflow, and a row of a tensor
+/// less two steps is not 0 or 1, because the first 8 KiB of these cores' memory are vectors and code.
+const STRIP_LIMIT: usize = 1 << 12;
+
+/// Whether the loop of ARMv6-M, and of ARMv7-M without DSP instructions, computes every row of a layer: its windows have
+/// 3 × 3 taps, are at most two columns apart, and of each at most one column at one end of the input is in the padding.
+#[inline]
+pub(crate) const fn has_strips(p: &DepthwiseConv2d) -> bool {
+    let ([_, _, width, depth], [_, _, out_width, out_depth]) = (p.input, p.output);
+    let Window2d { kernel: [3, 3], stride: [_, stride @ 1..=2], dilation: [1, 1], pad: [_, pad @ 0..=1] } = p.window
+    else {
+        return false;
+    };
+    let fits = (width | depth | out_width) < STRIP_LIMIT && width > 0 && depth > 0 && out_width > 0;
+    fits && depth == out_depth && (out_width - 1) * stride + 2 <= width + pad
+}
+
+/// Whether the loop of RISC-V's vectors computes every row of a layer: of those in which each channel has its own input
+/// channel.
+#[inline]
+pub(crate) const fn has_vector_line(p: &DepthwiseConv2d) -> bool {
+    let ([.., depth], [.., out_depth]) = (p.input, p.output);
+    depth == out_depth
+}
+
+/// The number of filters at a time in the products of Arm's DSP instructions.
+pub(crate) const DSP_ROWS: usize = 3;
+
+/// Whether the products of Arm's DSP instructions take filters of `len` elements: rows can be loaded in pairs of words.
+#[inline]
+pub(crate) const fn is_dsp_row(len: usize) -> bool {
+    len.is_multiple_of(8) && len > 0 && len < 1 << 15
 }
 
 /// The paths that a program links, as a type.

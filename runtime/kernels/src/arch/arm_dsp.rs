@@ -38,10 +38,10 @@ mod widen;
 
 pub(crate) use super::arm_words::copy_run;
 pub(crate) use crate::portable::{ROWS, SHORTEST_RUN};
-pub(crate) use lines::{depthwise_line, has_depthwise_line};
+pub(crate) use lines::depthwise_line;
 pub(crate) use paired::multiply_paired;
 pub(crate) use products::{multiply, multiply_gathered};
-pub(crate) use rows::{has_vector_products, multiply_others, multiply_vector};
+pub(crate) use rows::{multiply_others, multiply_vector};
 pub(crate) use sums::add_some;
 pub(crate) use taps::depthwise;
 pub(crate) use widen::gather;

@@ -13,6 +13,7 @@ use super::arm_v6m::{LOAD_SIZE, convolve_strip, lead};
 use super::arm_v7m::{LOAD_SIZE, convolve_strip, lead};
 use crate::depthwise_conv2d::DepthwiseConv2d;
 use crate::lines::run;
+use crate::paths::has_strips;
 use crate::quant::Channel;
 use crate::window::pixel_start;
 use core::mem::MaybeUninit;
@@ -48,24 +49,8 @@ pub(crate) struct Strip {
     pub(crate) variables: MaybeUninit<[u32; 8]>,
 }
 
-/// The exclusive upper limit of columns and of channels. Their products do not overflow, and a row of a tensor less two
-/// steps is not 0 or 1, because the first 8 KiB of these cores' memory are vectors and code.
-const LIMIT: usize = 1 << 12;
-
-/// Whether [`depthwise_line`] computes every row of a layer: its windows have 3 × 3 taps, are at most two columns apart,
-/// and of each at most one column at one end of the input is in the padding.
-pub(crate) const fn has_depthwise_line(p: &DepthwiseConv2d) -> bool {
-    let ([_, _, width, depth], [_, _, out_width, out_depth]) = (p.input, p.output);
-    let Window2d { kernel: [3, 3], stride: [_, stride @ 1..=2], dilation: [1, 1], pad: [_, pad @ 0..=1] } = p.window
-    else {
-        return false;
-    };
-    let fits = (width | depth | out_width) < LIMIT && width > 0 && depth > 0 && out_width > 0;
-    fits && depth == out_depth && (out_width - 1) * stride + 2 <= width + pad
-}
-
 /// Computes an output line, of which the rows `y` of the windows are inside the input. Returns whether it did, which it
-/// does if [`has_depthwise_line`] and all of the line is asked for.
+/// does if [`has_strips`] and all of the line is asked for.
 #[inline]
 pub(crate) fn depthwise_line(
     p: &DepthwiseConv2d,
@@ -94,7 +79,7 @@ fn compute_line(
     let channels = run(channels, 0, depth);
     // The limits of the layer keep these products from overflowing.
     let (line, out_line) = (width.wrapping_mul(depth), out_width.wrapping_mul(depth));
-    let fits = has_depthwise_line(p)
+    let fits = has_strips(p)
         && *xs == (0..out_width)
         && channels.len() == depth
         && weights.len() >= 9 * depth

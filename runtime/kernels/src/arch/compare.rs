@@ -5,6 +5,7 @@ use crate::add::{AddSub, add};
 use crate::broadcast::Broadcast;
 use crate::lines::{run, tail};
 use crate::matrix::{Filters, Inputs, Output};
+use crate::paths::Loops;
 use crate::portable::{Steps, Window};
 use crate::quant::{Channel, requantize_accumulator};
 #[cfg(target_pointer_width = "64")]
@@ -265,7 +266,7 @@ fn same_lines<const CHANNELS: usize, const SIZE: usize, const OUTPUTS: usize>(ra
     if !arch::depthwise_line(&p, [0, y], &xs, [&input, &weights], &channels, pixels) {
         // A program whose layers are all computed by lines links nothing else. They are computed in part only where input and
         // output are one column wide.
-        return xs != (0..out_width) || !arch::has_depthwise_line(&p);
+        return xs != (0..out_width) || !Loops::HERE.have_depthwise_line(&p);
     }
     for x in xs {
         for (c, channel) in run(&channels, 0, depth).iter().enumerate() {

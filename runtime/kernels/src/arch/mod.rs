@@ -37,7 +37,7 @@ mod rolled;
 mod x86_64;
 
 #[cfg(any(arm_v6m, arm_v7m))]
-pub(crate) use arm_strips::{depthwise_line, has_depthwise_line};
+pub(crate) use arm_strips::depthwise_line;
 pub(crate) use buffer::Buffer;
 pub use buffer::{ROOM_FOR_ROWS, with_room_for_rows};
 pub(crate) use rolled::rolled;
@@ -66,8 +66,8 @@ pub(crate) use arm_v7m::{
 pub(crate) use riscv_m::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(riscv_v)]
 pub(crate) use riscv_v::{
-    POOLED, ROWS, SHORTEST_RUN, add_some, copy_run, depthwise, depthwise_line, dot_rows, gather, has_depthwise_line,
-    multiply, multiply_taps, requantize,
+    POOLED, ROWS, SHORTEST_RUN, add_some, copy_run, depthwise, depthwise_line, dot_rows, gather, multiply,
+    multiply_taps, requantize,
 };
 #[cfg(x86_64_vectors)]
 pub(crate) use x86_64::{
@@ -131,24 +131,23 @@ impl Element for i8 {}
 
 #[cfg(not(any(arm_neon, x86_64_vectors)))]
 pub(crate) use crate::composed::convolve;
+#[cfg(not(any(arm_v6m, arm_v7m, riscv_v, all(arm_dsp, not(arm_mve)))))]
+pub(crate) use crate::composed::depthwise_line;
 #[cfg(not(any(arm_mve, arm_neon, x86_64_vectors)))]
 pub(crate) use crate::composed::depthwise_lines;
 #[cfg(not(arm_mve))]
 pub(crate) use crate::composed::depthwise_of_biases;
 #[cfg(not(any(riscv_v, all(arm_dsp, not(arm_mve)))))]
 pub(crate) use crate::composed::gather;
-#[cfg(not(any(arm_v6m, arm_v7m, riscv_v, all(arm_dsp, not(arm_mve)))))]
-pub(crate) use crate::composed::{depthwise_line, has_depthwise_line};
 #[cfg(not(all(arm_dsp, not(arm_mve))))]
-pub(crate) use crate::composed::{has_vector_products, multiply_gathered, multiply_others, multiply_vector};
+pub(crate) use crate::composed::{multiply_gathered, multiply_others, multiply_vector};
 #[cfg(not(any(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, riscv_v)))]
 pub(crate) use crate::lines::copy as copy_run;
 #[cfg(not(all(arm_dsp, not(arm_mve))))]
 pub(crate) use crate::paired::multiply_rows as multiply_paired;
 #[cfg(all(arm_dsp, not(arm_mve)))]
 pub(crate) use arm_dsp::{
-    add_some, copy_run, depthwise_line, gather, has_depthwise_line, has_vector_products, multiply_gathered,
-    multiply_others, multiply_paired, multiply_vector,
+    add_some, copy_run, depthwise_line, gather, multiply_gathered, multiply_others, multiply_paired, multiply_vector,
 };
 
 #[cfg(not(any(arm_neon, x86_64_vectors)))]

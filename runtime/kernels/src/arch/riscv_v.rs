@@ -22,7 +22,7 @@ use tealight_types::ActivationRange;
 pub(crate) use crate::composed::depthwise;
 pub(crate) use crate::portable::SHORTEST_RUN;
 pub(crate) use add::add_some;
-pub(crate) use depthwise::{depthwise_line, has_depthwise_line};
+pub(crate) use depthwise::depthwise_line;
 pub(crate) use gather::{copy_run, gather};
 pub(crate) use multiply::multiply;
 

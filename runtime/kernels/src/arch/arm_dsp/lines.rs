@@ -7,12 +7,12 @@
 use super::products::clamp_lines;
 use crate::depthwise_conv2d::DepthwiseConv2d;
 use crate::lines::run;
+use crate::paths::has_dsp_line;
 use crate::quant::Channel;
 use crate::window::pixel_start;
 use core::arch::naked_asm;
 use core::mem::MaybeUninit;
 use core::ops::Range;
-use tealight_types::Window2d;
 
 /// The maximum number of columns in the buffer.
 const COLUMNS: usize = 26;
@@ -201,17 +201,6 @@ unsafe extern "C" fn convolve_line(operands: *mut Operands) {
     )
 }
 
-/// Whether [`depthwise_line`] computes every row of a layer: of its windows, all have 3 × 3 taps, of which some columns are
-/// inside the input.
-pub(crate) const fn has_depthwise_line(p: &DepthwiseConv2d) -> bool {
-    let ([_, _, width, depth], [_, _, out_width, out_depth]) = (p.input, p.output);
-    let Window2d { kernel: [3, 3], stride: [_, stride @ 1..=3], dilation: [1, 1], pad } = p.window else {
-        return false;
-    };
-    let last = out_width.saturating_sub(1).saturating_mul(stride);
-    depth == out_depth && depth >= 4 && width > 0 && last < width.saturating_add(pad[1]) && pad[1] <= 2
-}
-
 /// Computes an output line, of which the rows `y` of the windows are inside the input. Returns whether it did, which it
 /// does if the window has 3 × 3 taps and all of the line is asked for.
 #[inline(never)]
@@ -226,7 +215,7 @@ pub(crate) fn depthwise_line(
     let ([_, _, _, depth], [_, _, width, _]) = (p.input, p.output);
     let stride = p.window.stride;
     let channels = run(channels, 0, depth);
-    let fits = has_depthwise_line(p)
+    let fits = has_dsp_line(p)
         && *xs == (0..width)
         && channels.len() == depth
         && weights.len() / 9 >= depth

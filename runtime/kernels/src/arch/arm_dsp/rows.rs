@@ -6,15 +6,15 @@
 use super::definition;
 use super::products::{clamp_lines, stay_small};
 use super::widen::widen;
-use crate::fully_connected::FullyConnected;
 use crate::matrix::{Filters, Inputs};
+use crate::paths::{DSP_ROWS, is_dsp_row};
 use crate::quant::Channel;
 use core::arch::naked_asm;
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
 /// The number of filters in a tile.
-const ROWS: usize = 3;
+const ROWS: usize = DSP_ROWS;
 
 /// The minimum number of filters whose sums are kept between two parts of the input; a multiple of [`ROWS`].
 const BLOCK: usize = 24;
@@ -168,24 +168,13 @@ unsafe extern "C" fn multiply_rows(rows: *const Rows) {
     )
 }
 
-/// Whether filters of `len` elements are supported: rows can be loaded in pairs of words.
-const fn is_row(len: usize) -> bool {
-    len.is_multiple_of(8) && len > 0 && len < 1 << 15
-}
-
 /// Whether [`multiply`] supports these operands: the input of a pixel is one run, and weights can be loaded in
 /// pairs of words.
 pub(super) fn are_supported(filters: &Filters<'_>, inputs: &Inputs<'_>) -> bool {
     inputs.lines == 1
-        && is_row(filters.len)
+        && is_dsp_row(filters.len)
         && filters.channels.len() >= ROWS
         && filters.weights.as_ptr().addr().is_multiple_of(4)
-}
-
-/// Whether [`multiply_vector`] computes the rows of a layer whose weights are aligned, as those of a file are, except for
-/// slices of few rows and channels with unusually large biases.
-pub(crate) const fn has_vector_products(p: &FullyConnected) -> bool {
-    is_row(p.in_features) && p.out_features >= ROWS
 }
 
 /// Multiplies a vector with all filters as [`composed::multiply`](crate::composed::multiply) does one input. Returns

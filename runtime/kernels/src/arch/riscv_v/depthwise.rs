@@ -17,12 +17,6 @@ use core::ops::Range;
 /// The maximum number of pixels in a tile.
 const PIXELS: usize = 3;
 
-/// Whether [`depthwise_line`] computes every row of a layer: of those in which each channel has its own input channel.
-pub(crate) const fn has_depthwise_line(p: &DepthwiseConv2d) -> bool {
-    let ([.., depth], [.., out_depth]) = (p.input, p.output);
-    depth == out_depth
-}
-
 /// [`composed::depthwise_line`](crate::composed::depthwise_line): always computes the pixels, if the operands fit.
 #[inline]
 pub(crate) fn depthwise_line(

@@ -2,6 +2,7 @@
 //! those of `board.toml` files.
 
 use crate::error::{Error, Result};
+use crate::prediction::footprint::{Footprint, Footprints};
 use crate::prediction::{Predictor, cycles_per_instruction};
 use crate::slices::Slices;
 use serde::Serialize;
@@ -18,14 +19,21 @@ pub(crate) struct Fit {
     pub name: String,
     /// Its processor core.
     pub core: String,
-    /// Flash that the model file needs, without the program.
+    /// Flash that is needed: the model file and, where it is predicted, the runtime.
     pub flash_needed: u64,
+    /// Flash of the runtime with start-up and a small app, predicted; `None` if the table has no such core, or not
+    /// everything that the model needs.
+    pub runtime_flash: Option<u64>,
     /// Flash that the board has.
     pub flash: u64,
     /// RAM needed: the arena, and what the board keeps for the stack.
     pub ram_needed: u64,
     /// RAM that the board has.
     pub ram: u64,
+    /// Bytes that the board keeps for the stack.
+    pub stack: u64,
+    /// The deepest stack of an inference, predicted; `None` as above.
+    pub stack_needed: Option<u64>,
     /// Whether both flash and RAM are sufficient.
     pub fits: bool,
     /// Instructions of an inference, predicted; `None` if the table has no such core or operator.
@@ -37,8 +45,24 @@ pub(crate) struct Fit {
     pub slice_instructions: Option<u64>,
 }
 
+/// The tables that a model's figures on a board are predicted from.
+#[derive(Clone, Debug)]
+pub(crate) struct Predictions {
+    predictor: Predictor,
+    footprints: Footprints,
+}
+
+impl Predictions {
+    /// The tables that the program carries.
+    pub(crate) fn carried() -> Self {
+        Self { predictor: Predictor::carried(), footprints: Footprints::carried() }
+    }
+}
+
 /// Checks whether `model` fits `board`, and predicts its instructions there, and those of the longest of `slices`.
-pub(crate) fn fit(board: &Summary, model: &Model<'_>, predictor: &Predictor, slices: Option<&Slices>) -> Fit {
+pub(crate) fn fit(board: &Summary, model: &Model<'_>, predictions: &Predictions, slices: Option<&Slices>) -> Fit {
+    let Predictions { predictor, footprints } = predictions;
+    let footprint = footprints.of_model(model, &board.core);
     let instructions = predictor.instructions(model, &board.core);
     let milliseconds = instructions.and_then(|count| milliseconds(count, board));
     let slice_instructions = slices.and_then(|slices| slices.instructions(model, predictor, &board.core));
@@ -46,24 +70,29 @@ pub(crate) fn fit(board: &Summary, model: &Model<'_>, predictor: &Predictor, sli
         instructions,
         milliseconds,
         slice_instructions,
-        ..memory_fit(board, model.bytes().len() as u64, model.arena_len() as u64)
+        ..memory_fit(board, model.bytes().len() as u64, model.arena_len() as u64, footprint)
     }
 }
 
-/// Checks whether a file and an arena of these lengths fit `board`.
-fn memory_fit(board: &Summary, file_len: u64, arena_len: u64) -> Fit {
+/// Checks whether a file and an arena of these lengths, and what else is predicted, fit `board`.
+fn memory_fit(board: &Summary, file_len: u64, arena_len: u64, footprint: Option<Footprint>) -> Fit {
     let Summary { id, name, core, clock: _, stack, flash, ram } = board.clone();
     let ram_needed = arena_len.saturating_add(stack);
-    let fits = file_len <= flash && ram_needed <= ram;
+    let (runtime_flash, stack_needed) = (footprint.map(|found| found.runtime), footprint.map(|found| found.stack));
+    let flash_needed = file_len.saturating_add(runtime_flash.unwrap_or(0));
+    let fits = flash_needed <= flash && ram_needed <= ram;
     let (instructions, milliseconds, slice_instructions) = (None, None, None);
     Fit {
         id,
         name,
         core,
-        flash_needed: file_len,
+        flash_needed,
+        runtime_flash,
         flash,
         ram_needed,
         ram,
+        stack,
+        stack_needed,
         fits,
         instructions,
         milliseconds,
@@ -145,9 +174,11 @@ mod tests {
     #[test]
     fn a_model_fits_up_to_the_last_byte() {
         let board = Summary::parse(SMALL).unwrap();
-        assert!(memory_fit(&board, 0x1_0000, 16384 - 4096).fits);
-        assert!(!memory_fit(&board, 0x1_0001, 0).fits);
-        assert!(!memory_fit(&board, 0, 16384 - 4096 + 1).fits);
+        assert!(memory_fit(&board, 0x1_0000, 16384 - 4096, None).fits);
+        assert!(!memory_fit(&board, 0x1_0001, 0, None).fits);
+        assert!(!memory_fit(&board, 0, 16384 - 4096 + 1, None).fits);
+        let fits = |runtime| memory_fit(&board, 0x8000, 0, Some(Footprint { runtime, stack: 0 })).fits;
+        assert!(fits(0x8000) && !fits(0x8001));
     }
 
     #[test]

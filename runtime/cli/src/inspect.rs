@@ -1,12 +1,11 @@
 //! `tealight inspect`: the layers of a model, its memory map over time, and the boards that it fits.
 
 use crate::after;
-use crate::boards::{self, Fit};
+use crate::boards::{self, Fit, Predictions};
 use crate::error::{Error, Result};
 use crate::layers::{self, Group, Layer, Resident, Tensor, Totals};
 use crate::model_file::{self, ModelFile};
 use crate::picture::Picture;
-use crate::prediction::Predictor;
 use crate::screen::Screen;
 use crate::sensor;
 use crate::size::{parse_count, parse_size};
@@ -78,11 +77,15 @@ Keys of --json (lengths in bytes, indices from 0):
   memory           [{value, role, operator, offset, bytes, first, last}]: role
                    is input, output, activation, scratch or state; it lives
                    from operator first to operator last
-  boards           [{id, name, core, flash_needed, flash, ram_needed, ram,
-                   fits, instructions, milliseconds}]: flash for the model
-                   file, RAM for the arena and the board's stack;
-                   instructions are predicted, milliseconds estimated from
-                   them; null where there is no figure
+  boards           [{id, name, core, flash_needed, runtime_flash, flash,
+                   ram_needed, ram, stack, stack_needed, fits, instructions,
+                   milliseconds}]: flash for the model file and the runtime,
+                   RAM for the arena and the board's stack; runtime_flash,
+                   for the runtime with start-up and a small app, not for an
+                   app and a log of your own, stack_needed, the deepest stack
+                   of an inference, and instructions are predicted,
+                   milliseconds estimated from them; null where there is no
+                   figure
                    with --slice, slice_instructions is the same for the
                    longest call of poll
   slices           {budget, calls, longest, operators: [first, last]}: the
@@ -158,8 +161,8 @@ impl<'a> InspectReport<'a> {
     /// Describes the model of the file `path`, and checks whether it fits `boards`.
     pub(crate) fn new(path: &'a Path, model: &Model<'a>, boards: &[Summary], slices: Option<Slices>) -> Self {
         let names = layers::names(model);
-        let predictor = Predictor::carried();
-        let boards = boards.iter().map(|board| boards::fit(board, model, &predictor, slices.as_ref())).collect();
+        let predictions = Predictions::carried();
+        let boards = boards.iter().map(|board| boards::fit(board, model, &predictions, slices.as_ref())).collect();
         Self {
             model: path,
             name: model_file::name(model),
@@ -342,6 +345,7 @@ fn print_boards(fits: &[Fit], screen: &mut Screen) -> Result<()> {
     for title in ["flash", "of", "left", "RAM", "of", "left"] {
         table = table.number(title, 2);
     }
+    table = table.number("runtime", 3).number("stack", 3);
     table = table.number("instructions", 0).number("ms", 0);
     let sliced = fits.iter().any(|fit| fit.slice_instructions.is_some());
     if sliced {
@@ -360,6 +364,8 @@ fn print_boards(fits: &[Fit], screen: &mut Screen) -> Result<()> {
             grouped(fit.ram_needed),
             grouped(fit.ram),
             left(fit.ram_needed, fit.ram),
+            fit.runtime_flash.map_or_else(String::new, grouped),
+            fit.stack_needed.map_or_else(String::new, grouped),
             fit.instructions.map_or_else(String::new, grouped),
             fit.milliseconds.map_or_else(String::new, |time| format!("{time:.1}")),
         ];
@@ -370,8 +376,10 @@ fn print_boards(fits: &[Fit], screen: &mut Screen) -> Result<()> {
     screen.heading(title, "")?;
     screen.print(rows)?;
     screen.print(
-        "(bytes; flash: the model file, without the program; RAM: the arena and the board's stack; instructions are \
-         predicted,\n and milliseconds estimated from them)\n",
+        "(bytes; flash: the model file and the runtime, without an app and a log of your own; RAM: the arena and the \
+         board's stack;\n runtime: its flash, with start-up and a small app; stack: the deepest of an inference; both \
+         and instructions are predicted,\n and milliseconds estimated from them; where no runtime is stated, flash is \
+         the model file alone)\n",
     )
 }
 

@@ -9,6 +9,7 @@ use crate::conformance::none;
 use crate::context::Context;
 use crate::emulator;
 use crate::files::write_whole;
+use crate::footprint;
 use crate::layers::{Layers, Measured, measure};
 use crate::prediction;
 use crate::progress::say;
@@ -49,7 +50,7 @@ pub const BY_WIRE: &[&str] = &["mps2-an385"];
 const TOLERANCE: u64 = 200;
 
 /// Models of more multiply-accumulates take too long in an emulator.
-const MOST_MACS: u64 = 15_000_000;
+pub(crate) const MOST_MACS: u64 = 15_000_000;
 
 /// What to compare.
 #[derive(Debug, Default, Args)]
@@ -63,6 +64,13 @@ pub struct BudgetArgs {
     /// Renews only the table that instructions are predicted from, and compares it with the counts of the file
     #[arg(long, conflicts_with_all = ["renew", "json"])]
     pub prediction: bool,
+    /// Renews only the table that the runtime's flash and the stack are predicted from, by building firmware of a few
+    /// hundred models for each board, and the networks' sizes that it is compared with
+    #[arg(long, conflicts_with_all = ["renew", "json", "prediction"])]
+    pub footprint: bool,
+    /// With `--footprint`: builds firmware of so many of the models, first those of operators that networks often have
+    #[arg(long, requires = "footprint")]
+    pub models: Option<usize>,
     /// Prints one JSON value instead of a table
     #[arg(long)]
     pub json: bool,
@@ -94,6 +102,9 @@ pub fn budget(context: &Context, args: &BudgetArgs) -> Result<()> {
     let boards = ids.iter().map(|id| board::find_emulated(&context.root, id)).collect::<Result<Vec<_>>>()?;
     boards.iter().try_for_each(|board| emulator::ensure_board(context, board))?;
     let subjects = committed_subjects(context)?;
+    if args.footprint {
+        return footprint::renew(context, &boards, &subjects, args.models);
+    }
     if args.prediction {
         let networks: Vec<_> = subjects.iter().filter_map(Measured::first_of).collect();
         return renew_prediction(
@@ -308,7 +319,7 @@ fn prediction_table(
 
 /// Cores that execute the code of another one, whose factors are theirs.
 const SAME_CODE: &[(&str, &[&str])] =
-    &[("Cortex-M4F", &["Cortex-M7", "Cortex-M33"]), ("RV32IMAC", &["RV32IMC"])];
+    &[("Cortex-M0+", &["Cortex-M0"]), ("Cortex-M4F", &["Cortex-M7", "Cortex-M33"]), ("RV32IMAC", &["RV32IMC"])];
 
 /// The table's text: a line for each operator.
 fn predictor_text(known: Predictor, mut cores: Vec<Core>) -> Result<String> {

@@ -62,6 +62,8 @@ pub mod flash;
 #[cfg(feature = "all")]
 pub mod flash_check;
 #[cfg(feature = "all")]
+mod footprint;
+#[cfg(feature = "all")]
 pub mod fuzz;
 #[cfg(feature = "all")]
 pub mod golden;

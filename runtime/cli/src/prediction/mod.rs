@@ -4,6 +4,7 @@
 //! times a factor. The factors of each operator on each core are in a table, fitted to counts of many generated layers:
 //! `cargo xtask budget --renew` measures them and writes it.
 
+pub mod footprint;
 mod products;
 mod terms;
 mod windows;

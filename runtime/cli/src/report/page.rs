@@ -113,8 +113,9 @@ fn boards(fits: &[Fit]) -> String {
         ]
     };
     let titles = ["board", "", "id", "core", "flash, bytes", "RAM, bytes", "instructions", "ms"];
-    let note = "Flash is for the model file, without the program; RAM is for the arena and the board's stack. Instructions \
-                of an inference are predicted, and milliseconds are estimated from them.";
+    let note = "Flash is for the model file and, where it is predicted, the runtime, without an app of your own; RAM is for \
+                the arena and the board's stack. Instructions of an inference are predicted, and milliseconds are estimated \
+                from them.";
     table(&titles, fits.iter().map(row)) + &paragraph(note)
 }
 

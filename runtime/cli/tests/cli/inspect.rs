@@ -3,8 +3,8 @@
 use crate::common::Folder;
 use tealight::Model;
 
-const BOARD: &str = "id = 'tiny'\nname = 'A tiny board'\ncore = 'Cortex-M0+'\ntarget = 'x'\nstack = 512\n\
-                     [memory.flash]\norigin = 0\nlength = 65536\n[memory.ram]\norigin = 0x2000_0000\nlength = 4608\n";
+const BOARD: &str = "id = 'tiny'\nname = 'A tiny board'\ncore = 'Cortex-M0+'\ntarget = 'x'\nstack = 4096\n\
+                     [memory.flash]\norigin = 0\nlength = 65536\n[memory.ram]\norigin = 0x2000_0000\nlength = 8192\n";
 
 #[test]
 fn reports_a_layer_with_its_tensors_and_cost() {
@@ -64,9 +64,9 @@ fn the_picture_has_no_colours_without_a_terminal() {
 fn checks_boards_by_flash_and_ram() {
     let (folder, _) = Folder::compiled("conv2d.000");
     let arena = Model::parse(&folder.read("net.safetensors")).unwrap().arena_len();
-    let ram = arena + 512;
-    folder.write("fits.toml", BOARD.replace("4608", &ram.to_string()).as_bytes());
-    folder.write("short.toml", BOARD.replace("4608", &(ram - 1).to_string()).as_bytes());
+    let ram = arena + 4096;
+    folder.write("fits.toml", BOARD.replace("8192", &ram.to_string()).as_bytes());
+    folder.write("short.toml", BOARD.replace("8192", &(ram - 1).to_string()).as_bytes());
     let args = ["inspect", "net.safetensors", "--board", "fits.toml", "--board", "short.toml"];
     let report = folder.json(&args);
     assert_eq!(report["boards"][0]["fits"], true);
@@ -80,6 +80,26 @@ fn checks_boards_by_flash_and_ram() {
     };
     assert_eq!(fits_and_left(rows[0]), ("yes".into(), "0".into()), "{text}");
     assert_eq!(fits_and_left(rows[1]), ("no".into(), "-1".into()), "{text}");
+}
+
+#[test]
+fn flash_is_that_of_the_model_and_of_the_runtime() {
+    let (folder, _) = Folder::compiled("conv2d.000");
+    let file = folder.read("net.safetensors").len() as u64;
+    let fit = |flash: u64| {
+        folder.write("some.toml", BOARD.replace("65536", &flash.to_string()).as_bytes());
+        folder.json(&["inspect", "net.safetensors", "--board", "some.toml"])["boards"][0].clone()
+    };
+    let runtime = fit(65536)["runtime_flash"].as_u64().unwrap();
+    assert!((4000..40_000).contains(&runtime), "{runtime}");
+    let (whole, short) = (fit(file + runtime), fit(file + runtime - 1));
+    assert_eq!(whole["flash_needed"], file + runtime);
+    assert_eq!((&whole["fits"], &short["fits"]), (&true.into(), &false.into()));
+    assert!(whole["stack_needed"].as_u64().unwrap() < whole["stack"].as_u64().unwrap());
+    // A core that the table does not have.
+    folder.write("other.toml", BOARD.replace("Cortex-M0+", "Z80").as_bytes());
+    let other = folder.json(&["inspect", "net.safetensors", "--board", "other.toml"])["boards"][0].clone();
+    assert_eq!((&other["runtime_flash"], &other["flash_needed"]), (&serde_json::Value::Null, &file.into()));
 }
 
 #[test]

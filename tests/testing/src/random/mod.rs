@@ -114,6 +114,11 @@ pub fn plan_with(choose: &mut Choices<'_>, scale: i32, code: OpCode) -> Parts {
     random_plan(choose, scale, &[code], None)
 }
 
+/// As [`plan_of`], of operators of these codes alone.
+pub fn plan_among(choose: &mut Choices<'_>, scale: i32, codes: &[OpCode]) -> Parts {
+    random_plan(choose, scale, codes, None)
+}
+
 /// A random plan of operators on images, most with some of them in a group.
 pub fn grouped_plan(choose: &mut Choices<'_>) -> Parts {
     random_plan(choose, 1, group::IMAGE_CODES, Some(Grouped { chained: false }))

@@ -10,9 +10,6 @@ use std::collections::BTreeMap;
 /// Counts below this weigh as much as this: the ticks of some boards' clocks are 40 instructions long.
 const SMALL: f64 = 2_000.0;
 
-/// The number of terms with a factor, at most.
-const MOST_TERMS: usize = 40;
-
 /// A descent below this helps no more.
 const FLAT: f64 = 1e-4;
 
@@ -20,9 +17,9 @@ const FLAT: f64 = 1e-4;
 const ROUNDS: usize = 3;
 const CLOSE: f64 = 0.02;
 
-/// The factors of the terms by their names.
-pub(super) fn factors(samples: &[Sample]) -> BTreeMap<String, f64> {
-    let mut problem = Problem::new(samples);
+/// The factors of the terms by their names, of at most so many terms.
+pub(super) fn factors(samples: &[Sample], most_terms: usize) -> BTreeMap<String, f64> {
+    let mut problem = Problem::new(samples, most_terms);
     let mut solution = Solution { factors: vec![0.0; problem.names.len()], active: Vec::new() };
     problem.solve(&mut solution);
     for _ in 0..ROUNDS {
@@ -63,10 +60,11 @@ impl Row {
 struct Problem {
     names: Vec<String>,
     rows: Vec<Row>,
+    most_terms: usize,
 }
 
 impl Problem {
-    fn new(samples: &[Sample]) -> Self {
+    fn new(samples: &[Sample], most_terms: usize) -> Self {
         let names = samples.iter().flat_map(|sample| &sample.terms).map(|(name, _)| name.as_str());
         let names: std::collections::BTreeSet<&str> = names.collect();
         let names: Vec<&str> = names.into_iter().collect();
@@ -78,7 +76,8 @@ impl Problem {
             terms.sort_by_key(|(k, _)| *k);
             Row { terms, count: sample.instructions * scale, weight: 1.0 }
         };
-        Self { rows: samples.iter().map(row).collect(), names: names.iter().map(ToString::to_string).collect() }
+        let rows = samples.iter().map(row).collect();
+        Self { rows, names: names.iter().map(ToString::to_string).collect(), most_terms }
     }
 
     /// Improves a solution.
@@ -91,9 +90,9 @@ impl Problem {
         let mut useless = vec![false; self.names.len()];
         // Weights may have changed the factors of the terms that are in the sum.
         self.solve_active(solution, &norms, &mut useless);
-        for _ in 0..3 * MOST_TERMS {
+        for _ in 0..3 * self.most_terms {
             let Some(best) = self.steepest(solution, &norms, &useless) else { break };
-            if solution.active.len() == MOST_TERMS {
+            if solution.active.len() == self.most_terms {
                 break;
             }
             solution.active.push(best);
@@ -184,7 +183,7 @@ mod tests {
                 Sample { terms, instructions }
             })
             .collect();
-        let found = factors(&samples);
+        let found = factors(&samples, 40);
         for (k, expected) in [("0", 5.0), ("1", 0.0), ("3", 2.5), ("9", 0.25)] {
             assert!((found.get(k).copied().unwrap_or(0.0) - expected).abs() < 0.01, "{found:?}");
         }

@@ -25,10 +25,10 @@ const MOST_MACS: u32 = 400_000;
 const MOST_FLOAT_MACS: u32 = 60_000;
 
 /// A generated model with an input.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Generated {
-    pub(super) id: String,
-    pub(super) file: Vec<u8>,
+    pub(crate) id: String,
+    pub(crate) file: Vec<u8>,
     pub(super) input: Vec<u8>,
 }
 
@@ -202,7 +202,7 @@ impl Shape {
 
 const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
 
-fn bytes(random: &mut Random, len: u32) -> Vec<u8> {
+pub(super) fn bytes(random: &mut Random, len: u32) -> Vec<u8> {
     (0..len).map(|_| random.below(256) as u8).collect()
 }
 

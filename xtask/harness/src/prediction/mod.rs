@@ -4,6 +4,7 @@
 //! Only generated layers go into the fit, so every network that is measured tests the table.
 
 mod fit;
+pub mod footprint;
 mod generate;
 
 pub use generate::{Generated, generate};
@@ -15,6 +16,9 @@ use anyhow::Result;
 use std::collections::BTreeMap;
 use tealight_cli::prediction::{Core, Terms, key, terms};
 use tealight_format::Model;
+
+/// The number of an operator's terms with a factor, at most.
+const MOST_TERMS: usize = 40;
 
 /// Counts the generated layers on `board` and fits the factors of its core.
 ///
@@ -35,7 +39,7 @@ pub fn fit(context: &Context, board: &Board, generated: &[Generated]) -> Result<
             samples.entry(key(&model, &op)).or_default().push(sample);
         }
     }
-    let operators = samples.into_iter().map(|(key, samples)| (key, fit::factors(&samples))).collect();
+    let operators = samples.into_iter().map(|(key, samples)| (key, fit::factors(&samples, MOST_TERMS))).collect();
     Ok(Core { cores: vec![board.core.clone()], operators })
 }
 

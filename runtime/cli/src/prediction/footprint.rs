@@ -126,6 +126,7 @@ pub fn needs(model: &Model<'_>, core: &str) -> BTreeSet<String> {
         (set.has_i4_weights(), "int4"),
         (set.has_paired_weights(), "in pairs"),
         (set.has_groups(), "groups"),
+        (set.has_row_input(), "rows of the input"),
         (set.prepares(), "preparation"),
         (set.writes_state(), "state"),
     ];

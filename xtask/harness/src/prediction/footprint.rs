@@ -127,6 +127,7 @@ pub fn models() -> Vec<Generated> {
     let largest = largest_products(&usual);
     add(usual, &mut chosen);
     chosen.extend(largest);
+    chosen.extend(in_rows(4));
     for (wanted, codes) in TOGETHER {
         chosen.extend(together(*wanted, codes, &mut seen));
     }
@@ -158,6 +159,20 @@ fn is_usual(one: &Generated) -> bool {
     let usual = TOGETHER.iter().fold(OpSet::INT8, |set, (_, codes)| set.union(OpSet::of(codes)));
     let usual = usual.with_blocks(&[BlockType::Q8_0, BlockType::Q4_0]).with_f16().with_groups();
     model.op_set().without(usual).is(&OpSet::EMPTY)
+}
+
+/// Models whose input comes in rows.
+fn in_rows(wanted: usize) -> Vec<Generated> {
+    let mut random = Random(7);
+    let plans = (0..5000).filter_map(|seed| {
+        let bytes = bytes(&mut random, 2500);
+        let file = random::plan_in_rows(&mut Choices::new(&bytes)).file();
+        let model = Model::parse(&file).ok().filter(Model::has_row_input)?;
+        let small = model.arena_len() <= MOST_BYTES && model.cost() <= MOST_COST;
+        let input = model.input_value(0).map_or(0, |value| value.whole_len());
+        small.then(|| Generated { id: format!("rows {seed}"), input: vec![0; input as usize], file })
+    });
+    plans.take(wanted).collect()
 }
 
 /// Models of at least three operators of some of `codes`, without int4 weights, which few networks have.

@@ -8,6 +8,7 @@ use tealight_format::ops::{
 };
 use tealight_format::{DType, Model, OpCode, Operator};
 use tealight_testing::random::{self, Choices};
+use tealight_types::can_pair;
 
 /// How many random plans.
 const PLANS: usize = 600;
@@ -406,7 +407,7 @@ fn product_i16(random: &mut Random) -> Option<Extreme> {
 fn product_of(random: &mut Random, types: Quantized) -> Option<Extreme> {
     let depth = pick(random, [1, 3, 8, 12, 16, 20, 24, 32, 64, 80, 96, 100, 128, 192, 256, 384, 640, 768, 1024, 4000]);
     let units = pick(random, [1, 2, 3, 4, 5, 7, 8, 10, 12, 16, 20, 24, 32, 35, 64, 96, 128, 192, 640]);
-    let fits = types.weights != DType::U8 || depth.is_multiple_of(8) && units.is_multiple_of(4);
+    let fits = types.weights != DType::U8 || can_pair([units as usize, depth as usize]);
     if depth * units > types.most_macs / 4 || !fits {
         return None;
     }

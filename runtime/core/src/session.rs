@@ -596,10 +596,14 @@ impl<'m, O: Ops, E: Engine> Session<'m, O, E> {
             }
             must_work = false;
             left = left.saturating_sub(slice.cost).saturating_sub(CALL_COST.into());
-            self.position.row = row.saturating_add(rows);
-            if rows >= rows_left {
-                if const { O::SET.has_row_input() } && wants_rows::<O>(&self.model, self.position) {
-                    return Progress::Rows;
+            if rows < rows_left {
+                self.position.row = row.saturating_add(rows);
+            } else {
+                if const { O::SET.has_row_input() } && in_group::<O>(op) {
+                    self.position.row = row.saturating_add(rows);
+                    if wants_rows::<O>(&self.model, self.position) {
+                        return Progress::Rows;
+                    }
                 }
                 self.position = next::<O>(&self.model, op, position);
                 if budget.layer && self.position.op < self.model.op_count() {

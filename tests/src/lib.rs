@@ -31,3 +31,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/src/firmware.md")]
 mod firmware_page {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/src/compiling.md")]
+mod compiling_page {}

@@ -445,7 +445,7 @@ impl<'m, O: Ops, E: Engine> Session<'m, O, E> {
     /// use tealight::{Budget, Progress};
     ///
     /// tealight::include_model!(
-    ///     /// An image of 8 × 4 bytes in, of which at most 4 rows are in memory; 4 × 2 out.
+    ///     /// An image of 8 × 4 bytes in, of which at most 3 rows are in memory; 4 × 2 out.
     ///     mod small = "../tests/rows.safetensors"
     /// );
     ///

@@ -25,7 +25,7 @@ pub struct CoreFootprint {
     pub known: BTreeSet<String>,
     /// The bytes of flash that each need adds, except those that are 0.
     pub flash: BTreeMap<String, f64>,
-    /// The deepest stack with each need, except those that need no more than the least.
+    /// The deepest stack with each need, except those that need no more than the minimum.
     pub stack: BTreeMap<String, u64>,
 }
 

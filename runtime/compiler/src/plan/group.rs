@@ -110,9 +110,6 @@ pub(super) fn candidates_of_input(
     let (_, last_reader) = live_ranges[input].unwrap_or_default();
     let lasts = (1..images.len()).take(MAX_GROUP - 1).take_while(|&at| images[at].is_some());
     let mut found = Vec::new();
-    if images.first().is_none_or(Option::is_none) {
-        return Ok(found);
-    }
     for last in lasts.filter(|&last| last >= last_reader as usize) {
         for step in STEPS {
             let Some(group) = schedule(&images[..=last], 0, live_ranges, step) else { continue };

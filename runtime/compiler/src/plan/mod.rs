@@ -146,11 +146,7 @@ fn patched(graph: &Graph, works: &[Work], found: MemoryPlan, wanted: Wanted) -> 
         let tried = candidates.into_iter().map(|candidate| (candidate.cost, vec![candidate])).collect();
         best = choose(tried, u32::MAX)?.ok_or_else(|| no_rows(graph, &images))?;
     }
-    let first = best.groups.len();
-    for _ in first..MAX_GROUPS {
-        if best.arena_len <= enough {
-            break;
-        }
+    while best.groups.len() < MAX_GROUPS && best.arena_len > enough {
         let peak = best.peak;
         let free = |at: usize| best.groups.iter().all(|group| !group.contains(at));
         if peak >= graph.nodes.len() || !free(peak) {

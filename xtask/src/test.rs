@@ -526,12 +526,13 @@ fn parsing_on_board(context: &Context) -> Result<()> {
     parsing::parsing(context, board::DEFAULT)
 }
 
-/// Its kernels are those of the board with 64 bits, where a layer that takes more instructions does so, too.
-const ALIKE: &str = "riscv32-virt-v";
+/// Their kernels are those of the board with 64 bits or 32, where a layer that takes more instructions does so, too.
+const ALIKE: &[&str] = &["riscv32-virt-v", "riscv64-virt"];
 
-/// On a board of each kind of core; on those whose models go through a slow wire, and on [`ALIKE`], under `--full`.
+/// On a board of each kind of core; on those whose models go through a slow wire, and on those that are [`ALIKE`], under
+/// `--full`.
 fn instructions(context: &Context, extent: Extent) -> Result<()> {
-    let left_out = |board: &str| budget::BY_WIRE.contains(&board) || board == ALIKE;
+    let left_out = |board: &str| budget::BY_WIRE.contains(&board) || ALIKE.contains(&board);
     let boards = budget::BOARDS.iter().filter(|board| extent == Extent::Full || !left_out(board));
     budget::budget(context, &BudgetArgs { board: boards.map(ToString::to_string).collect(), ..BudgetArgs::default() })
 }

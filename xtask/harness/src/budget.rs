@@ -38,6 +38,7 @@ pub const BOARDS: &[&str] = &[
     "mps3-an547",
     "riscv32-virt",
     "riscv32-virt-v",
+    "riscv64-virt",
     "riscv64-virt-v",
     "aarch64-virt",
     "aarch64-virt-a76",
@@ -45,6 +46,9 @@ pub const BOARDS: &[&str] = &[
 
 /// Those of them whose models are built into image after image, because sending them over a UART is slow.
 pub const BY_WIRE: &[&str] = &["mps2-an385"];
+
+/// A board whose core executes as many instructions as another of [`BOARDS`], but whose firmware has a size of its own.
+const COMPILED_APART: &str = "mps2-an505";
 
 /// A layer may take one part in so many more, and two ticks of the board's clock.
 const TOLERANCE: u64 = 200;
@@ -98,7 +102,9 @@ struct Change {
 /// # Errors
 /// A layer takes more instructions than it may, or a model has other layers than the file says.
 pub fn budget(context: &Context, args: &BudgetArgs) -> Result<()> {
-    let ids = if args.board.is_empty() { BOARDS.iter().map(ToString::to_string).collect() } else { args.board.clone() };
+    let apart = args.footprint.then_some(&COMPILED_APART);
+    let all = BOARDS.iter().chain(apart).map(ToString::to_string);
+    let ids = if args.board.is_empty() { all.collect() } else { args.board.clone() };
     let boards = ids.iter().map(|id| board::find_emulated(&context.root, id)).collect::<Result<Vec<_>>>()?;
     boards.iter().try_for_each(|board| emulator::ensure_board(context, board))?;
     let subjects = committed_subjects(context)?;
@@ -410,7 +416,7 @@ mod tests {
 
     /// Per cent; `docs/src/benchmarks.md` states them.
     const MEDIAN_ERROR: f64 = 2.0;
-    const LARGEST_ERROR: f64 = 11.0;
+    const LARGEST_ERROR: f64 = 7.5;
 
     #[test]
     fn the_text_is_read_back_as_it_was() {

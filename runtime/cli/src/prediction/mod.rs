@@ -13,7 +13,8 @@ pub use terms::{Terms, terms};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tealight_format::{BlockType, Model, Op, Operator, Value};
+use tealight_format::ops::Conv2d;
+use tealight_format::{BlockType, Model, Op, Operands, Operator, Value};
 
 /// The factors of every operator on every core.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -93,11 +94,13 @@ pub fn cycles_per_instruction(core: &str) -> Option<f64> {
 }
 
 /// The kind of a layer, which has factors of its own: the operator, the type of its weights or its function if it has one,
-/// and whether it has too few output channels for the kernels' tiles.
+/// whether it has too few output channels for the kernels' tiles, or few input channels, as first layers have,
+/// whether a convolution is pointwise, and whether windows are adjacent, so that kernels may share what they load.
 pub fn key(model: &Model<'_>, op: &Op) -> String {
     let name = op.operator.code().name();
     let weights = op.operator.block_type().map(BlockType::name);
-    let needs = op.operator.needs(&model.operands(op));
+    let operands = model.operands(op);
+    let needs = op.operator.needs(&operands);
     match (&op.operator, weights) {
         (_, Some(block)) => format!("{name} {block}"),
         (Operator::DepthwiseConv2d(_) | Operator::DepthwiseConv2dF32(_) | Operator::DepthwiseConv2dI16(_), _)
@@ -109,7 +112,12 @@ pub fn key(model: &Model<'_>, op: &Op) -> String {
         _ if needs.has_i4_weights() => format!("{name} int4"),
         _ if needs.has_paired_weights() => format!("{name} in pairs"),
         (Operator::Conv2d(_) | Operator::FullyConnected(_), _) if channels(model, op) < 4 => format!("{name} few"),
+        (Operator::Conv2d(_), _) if operands.input(1).is_some_and(|weights| last(&weights) < 4) => {
+            format!("{name} shallow")
+        }
+        (Operator::Conv2d(conv), _) if is_pointwise(conv, &operands) => format!("{name} pointwise"),
         (Operator::DepthwiseConv2d(_), _) if channels(model, op) < 8 => format!("{name} few"),
+        (Operator::DepthwiseConv2d(conv), _) if conv.0.stride == [1, 1] => format!("{name} adjacent"),
         _ if needs.has_f16() => format!("{name} f16"),
         _ if needs.has_i8_weights() => format!("{name} i8"),
         _ => name.into(),
@@ -119,13 +127,24 @@ pub fn key(model: &Model<'_>, op: &Op) -> String {
 /// The output channels of a layer, or of one of its groups.
 fn channels(model: &Model<'_>, op: &Op) -> u32 {
     let operands = model.operands(op);
-    let last = |value: &Value| value.shape.dim(value.shape.rank().saturating_sub(1));
     let outputs = last(&operands.output);
     let (Operator::Conv2d(_), Some(input), Some(weights)) = (op.operator, operands.input(0), operands.input(1)) else {
         return outputs;
     };
     let groups = last(&input).checked_div(last(&weights)).unwrap_or(1);
     outputs / groups.max(1)
+}
+
+/// Whether each output of a convolution is of one pixel, and each pixel has one.
+fn is_pointwise(conv: &Conv2d, operands: &Operands) -> bool {
+    let sizes = |value: &Value| [1, 2].map(|axis| value.shape.dim(axis));
+    let (Some(input), Some(weights)) = (operands.input(0), operands.input(1)) else { return false };
+    sizes(&weights) == [1, 1] && conv.stride == [1, 1] && conv.pad == [0, 0] && sizes(&input) == sizes(&operands.output)
+}
+
+/// The last dimension of a tensor.
+fn last(value: &Value) -> u32 {
+    value.shape.dim(value.shape.rank().saturating_sub(1))
 }
 
 /// Whether a depthwise convolution has several outputs for each input channel.

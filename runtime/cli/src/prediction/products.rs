@@ -4,6 +4,7 @@
 
 use super::terms::{Axis, Layer, Terms, add, elements};
 use tealight_format::Operator;
+use tealight_types::Window2d;
 
 /// The number of elements in the kernels' buffer for copied windows.
 const GATHERED: u64 = 576;
@@ -33,6 +34,8 @@ struct Products {
     window: [u64; 3],
     /// Pixels whose windows are too large for the buffer.
     large: f64,
+    /// Pixels whose windows are copied, and reach into the padding.
+    clipped: f64,
 }
 
 /// Adds the terms of a matrix product; `None` if it is not valid.
@@ -41,7 +44,8 @@ pub(super) fn add_product(layer: &Layer<'_>, terms: &mut Terms) -> Option<()> {
     let [units, depth] = [u64::from(weights.dim(0)), u64::from(weights.dim(weights.rank().checked_sub(1)?))];
     let times = elements(&layer.operands.output) / units.max(1) as f64;
     let product = Product { pixels: 1, times, lines: 1, run: depth, gathered: false };
-    Products { products: vec![product], channels: units, window: [depth; 3], large: 0.0 }.add_to("", terms);
+    Products { products: vec![product], channels: units, window: [depth; 3], large: 0.0, clipped: 0.0 }
+        .add_to("", terms);
     Some(())
 }
 
@@ -60,6 +64,7 @@ pub(super) fn add_convolution(layer: &Layer<'_>, terms: &mut Terms) -> Option<()
         channels: output[3] / groups,
         window: [vertical.kernel.saturating_mul(line), line, depth],
         large: 0.0,
+        clipped: 0.0,
     };
     let calls = layer.calls;
     if axes.iter().all(Axis::is_pointwise) {
@@ -79,12 +84,15 @@ pub(super) fn add_convolution(layer: &Layer<'_>, terms: &mut Terms) -> Option<()
     for start in (0..horizontal.output).step_by(usize::try_from(piece).ok()?).take(1 << 16) {
         let end = (start + piece).min(horizontal.output);
         let whole = horizontal.whole().start.clamp(start, end)..horizontal.whole().end.clamp(start, end);
-        let in_place = if is_long && whole_lines > 0 { whole } else { start..start };
+        let in_place = if is_long && whole_lines > 0 { whole.clone() } else { start..start };
         let times = images * whole_lines as f64;
         all.gather(in_place.start - start, times);
         all.push(in_place.end - in_place.start, times, vertical.kernel, line, false);
         all.gather(end - in_place.end, times);
         all.gather(end - start, images * (vertical.output - whole_lines) as f64);
+        let of_row = end - start - (whole.end - whole.start);
+        let of_clipped = (end - start) * (vertical.output - whole_lines);
+        all.clipped += images * (of_row * whole_lines + of_clipped) as f64;
     }
     all.add_to("", terms);
     // Kernels that copy lines with their padding have no clipped windows.
@@ -92,7 +100,7 @@ pub(super) fn add_convolution(layer: &Layer<'_>, terms: &mut Terms) -> Option<()
     if contiguous && columns.saturating_mul(vertical.kernel).saturating_mul(input[3]) <= PADDED {
         let len = all.window[0];
         all.products.clear();
-        all.large = 0.0;
+        (all.large, all.clipped) = (0.0, 0.0);
         for start in (0..horizontal.output).step_by(usize::try_from(piece).ok()?).take(1 << 16) {
             let pixels = piece.min(horizontal.output - start);
             let times = images * vertical.output as f64;
@@ -101,6 +109,37 @@ pub(super) fn add_convolution(layer: &Layer<'_>, terms: &mut Terms) -> Option<()
         }
     }
     all.add_to("lines", terms);
+    Some(())
+}
+
+/// Adds the terms of a convolution in f32 for cores whose kernels multiply the windows of adjacent pixels that lie inside
+/// the input, those of a column too, and the others one by one.
+pub(super) fn add_whole_windows(layer: &Layer<'_>, window: &Window2d, terms: &mut Terms) -> Option<()> {
+    let depth = Layer::nhwc(&layer.operands.input(1)?)?[3].max(1);
+    let (input, output) = (Layer::nhwc(&layer.operands.input(0)?)?, Layer::nhwc(&layer.operands.output)?);
+    let groups = (input[3] / depth).max(1);
+    let (axes, exchanged) = Axis::pair(input, output, window, true);
+    let [vertical, horizontal] = axes;
+    let line = horizontal.kernel.saturating_mul(depth);
+    let [whole_lines, whole] = axes.map(|axis| axis.whole().end - axis.whole().start);
+    // Each of a column's taps starts at lane 0.
+    let joined = groups == 1 && horizontal.dilation <= 1 && (!exchanged || depth.is_multiple_of(8));
+    let (lines, run) =
+        if joined { (vertical.kernel, line) } else { (vertical.kernel.saturating_mul(horizontal.kernel), depth) };
+    let calls = if exchanged { layer.calls.sizes() } else { [(whole, 1), (0, 0), (0, 0)] };
+    let images = (input[0] * groups) as f64;
+    let all = images * (vertical.output * horizontal.output) as f64;
+    let mut products = Products {
+        products: Vec::new(),
+        channels: output[3] / groups,
+        window: [vertical.kernel.saturating_mul(line), line, depth],
+        large: all - images * (whole_lines * whole) as f64,
+        clipped: 0.0,
+    };
+    for (pixels, times) in calls {
+        products.push(pixels.min(whole), images * (whole_lines * times) as f64, lines, run, false);
+    }
+    products.add_to("whole", terms);
     Some(())
 }
 
@@ -168,6 +207,9 @@ impl Products {
         let names = ["call", "p", "e", "line", "tap"];
         let counts: Vec<_> = names.into_iter().zip(counts).collect();
         add(terms, &named("gather"), &counts, &[("", 1.0)]);
+        let of = |part: u64| self.clipped * len.div_ceil(part.max(1)) as f64;
+        let clipped = [("p", self.clipped), ("line", of(line)), ("tap", of(tap)), ("e", of(1))];
+        add(terms, &named("clipped"), &clipped, &[("", 1.0)]);
         add(terms, &named("in place"), &[("call", in_place)], &[("", 1.0)]);
         let channels = self.channels as f64;
         let len = len as f64;
@@ -221,9 +263,10 @@ impl Product {
         }
     }
 
-    /// Its pixels in whole tiles of 1 to 4, and those left over.
-    fn pixels(&self) -> [(&'static str, u64); 9] {
+    /// Its pixels in whole tiles of several sizes, those left over, and those that are too few for large tiles.
+    fn pixels(&self) -> [(&'static str, u64); 13] {
         let n = self.pixels;
+        let if_few = |of: u64| if n < 8 { of } else { 0 };
         [
             ("call", 1),
             ("p", n),
@@ -234,11 +277,15 @@ impl Product {
             ("p%2", n % 2),
             ("p%3", n % 3),
             ("p%4", n % 4),
+            ("8p", n / 8),
+            ("p%8", n % 8),
+            ("few call", if_few(1)),
+            ("few p", if_few(n)),
         ]
     }
 
     /// The elements of a window in vectors of several sizes, and those left over.
-    fn elements(&self) -> [(&'static str, u64); 9] {
+    fn elements(&self) -> [(&'static str, u64); 10] {
         let by = |size: u64| self.run.div_ceil(size);
         [
             ("", 1),
@@ -248,6 +295,7 @@ impl Product {
             ("8e", self.lines * by(8)),
             ("16e", self.lines * by(16)),
             ("32e", self.lines * by(32)),
+            ("64e", self.lines * by(64)),
             ("e%16", self.lines * (self.run % 16)),
             ("128e", self.lines * (self.run / 128)),
         ]

@@ -24,6 +24,11 @@ pub fn terms(model: &Model<'_>, op: &Op) -> Terms {
     let added = match op.operator {
         Operator::Conv2d(_) => products::add_convolution(&layer, &mut terms),
         Operator::FullyConnected(_) => products::add_product(&layer, &mut terms),
+        Operator::Conv2dF32(conv) => {
+            let window = operands.input(1).map(|weights| conv.window2d(&weights.shape));
+            window.and_then(|window| products::add_whole_windows(&layer, &window, &mut terms));
+            windows::add(&layer, &mut terms)
+        }
         _ => windows::add(&layer, &mut terms),
     };
     layer.add_unpacked(&mut terms);

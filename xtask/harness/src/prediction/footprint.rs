@@ -5,7 +5,7 @@
 
 use super::Sample;
 use super::fit::factors;
-use super::generate::{Generated, Random, bytes, generate};
+use super::generate::{Generated, Random, bytes, small};
 use crate::board::Board;
 use crate::context::Context;
 use crate::fit::DoesNotFit;
@@ -109,7 +109,7 @@ pub fn models() -> Vec<Generated> {
         (runs && small).then(|| (LOOPS.map(|core| needs(&model, core)), model.cost()))
     };
     let mut candidates: Vec<_> =
-        generate().into_iter().filter_map(|one| sizes(&one).map(|(needs, cost)| (one, needs, cost))).collect();
+        small().into_iter().filter_map(|one| sizes(&one).map(|(needs, cost)| (one, needs, cost))).collect();
     candidates.sort_by_key(|(_, needs, cost)| (needs.iter().map(BTreeSet::len).max(), *cost));
     let (mut chosen, mut met, mut seen) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
     let (usual, others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|(one, ..)| is_usual(one));

@@ -22,6 +22,9 @@ const MOST_COST: u64 = 2_000_000;
 /// Layers above this take too long in an emulator.
 const MOST_MACS: u32 = 400_000;
 
+/// The same for those of [`OF_NETWORKS`], which are large.
+const MOST_LARGE_MACS: u32 = 800_000;
+
 /// The same for layers in floating-point, which some cores compute without instructions for it.
 const MOST_FLOAT_MACS: u32 = 60_000;
 
@@ -70,8 +73,20 @@ const SMALL_WEIGHTS_AND_INT16: &[(u32, Make)] = &[
 /// Layers with weights in pairs.
 const IN_PAIRS: &[(u32, Make)] = &[(200, product_in_pairs)];
 
+/// Layers of further shapes that networks have: of few channels and large windows, of a column, of few outputs of many
+/// inputs, and of many pixels.
+const OF_NETWORKS: &[(u32, Make)] =
+    &[(400, first_convolution), (80, column), (80, column_f32), (60, last_product), (160, pointwise)];
+
 /// Layers of the shapes that networks have, and random plans with every operator.
 pub fn generate() -> Vec<Generated> {
+    let mut all = small();
+    add_layers(&mut all, OF_NETWORKS, &mut Random(4));
+    all
+}
+
+/// The same without those of [`OF_NETWORKS`].
+pub(super) fn small() -> Vec<Generated> {
     let mut random = Random(1);
     let mut all = Vec::new();
     add_layers(&mut all, KINDS, &mut random);
@@ -149,8 +164,7 @@ impl Shape {
             6 => [random.below(9) + 1, 1],
             _ => [1, pick(random, [3, 5, 8, 9])],
         };
-        let stride = 1 + random.below(2);
-        let same = random.below(3) > 0;
+        let steps = Self::steps(random);
         let image = if random.below(4) == 0 {
             let column = random.below(2) as usize;
             let mut image = [kernel[0], kernel[1]];
@@ -159,10 +173,40 @@ impl Shape {
         } else {
             [0, 1].map(|i| kernel[i].max(pick(random, [1, 2, 3, 4, 5, 6, 7, 10, 12, 14, 16, 24, 25, 32, 48, 49])))
         };
+        Self::of(image, kernel, steps, pick(random, [0, 0, 0, 0, 0, 1, 1, 2, 3, 4]))
+    }
+
+    /// That of a large window over an image.
+    fn of_first_layer(random: &mut Random) -> Self {
+        let kernel = match random.below(4) {
+            0 => [3, 3],
+            1 => [pick(random, [3, 4, 5, 7]), pick(random, [3, 4, 5, 7])],
+            _ => [random.below(10) + 1, random.below(8) + 1],
+        };
+        let image =
+            [0, 1].map(|i| kernel[i].max(pick(random, [3, 10, 14, 20, 28, 32, 40, 48, 49, 64, 84, 96, 98, 128])));
+        Self::of(image, kernel, Self::steps(random), pick(random, [0, 0, 0, 1]))
+    }
+
+    /// That of a window over a column, mostly, or a row.
+    fn of_column(random: &mut Random) -> Self {
+        let (len, window) =
+            (pick(random, [13, 29, 42, 49, 61, 98, 118, 128]), pick(random, [1, 1, 2, 3, 4, 5, 8, 10, 16, 32]));
+        let window = window.min(len);
+        let (image, kernel) = if random.below(4) > 0 { ([len, 1], [window, 1]) } else { ([1, len], [1, window]) };
+        Self::of(image, kernel, Self::steps(random), pick(random, [0, 0, 0, 1]))
+    }
+
+    /// A stride, and whether the output has as many pixels as the input has steps of it.
+    fn steps(random: &mut Random) -> (u32, bool) {
+        (1 + random.below(2), random.below(3) > 0)
+    }
+
+    fn of(image: [u32; 2], kernel: [u32; 2], (stride, same): (u32, bool), scratch_rows: u32) -> Self {
         let output = [0, 1].map(|i| if same { image[i].div_ceil(stride) } else { (image[i] - kernel[i]) / stride + 1 });
         let pad =
             [0, 1].map(|i| if same { ((output[i] - 1) * stride + kernel[i]).saturating_sub(image[i]) / 2 } else { 0 });
-        Self { image, output, kernel, stride, pad, scratch_rows: pick(random, [0, 0, 0, 0, 0, 1, 1, 2, 3, 4]) }
+        Self { image, output, kernel, stride, pad, scratch_rows }
     }
 
     fn outputs(&self) -> u32 {
@@ -290,6 +334,36 @@ impl Quantized {
 fn convolution_of(random: &mut Random, types: Quantized) -> Option<Extreme> {
     let shape = Shape::random(random);
     let (depth, outputs) = (input_channels(random), output_channels(random));
+    convolution_with(random, types, &shape, depth, outputs)
+}
+
+/// The first layer of a network, in int8.
+fn first_convolution(random: &mut Random) -> Option<Extreme> {
+    let shape = Shape::of_first_layer(random);
+    let (depth, outputs) = (pick(random, [1, 1, 1, 2, 3, 3, 4]), pick(random, [4, 8, 8, 10, 12, 16, 16, 24, 32, 64]));
+    convolution_with(random, Quantized { most_macs: MOST_LARGE_MACS, ..Quantized::INT8 }, &shape, depth, outputs)
+}
+
+/// A pointwise convolution of many pixels or of a column, in int8.
+fn pointwise(random: &mut Random) -> Option<Extreme> {
+    let image = match random.below(3) {
+        0 => [pick(random, [8, 13, 15, 24, 28, 42, 59]), 1],
+        _ => [0, 1].map(|_| pick(random, [3, 5, 6, 8, 10, 12, 16, 24, 25, 32])),
+    };
+    let shape = Shape::of(image, [1, 1], (1, true), pick(random, [0, 0, 0, 1]));
+    let (depth, outputs) =
+        (pick(random, [8, 16, 24, 32, 64, 64, 96, 128]), pick(random, [8, 16, 24, 32, 64, 64, 96, 128]));
+    convolution_with(random, Quantized { most_macs: MOST_LARGE_MACS, ..Quantized::INT8 }, &shape, depth, outputs)
+}
+
+/// A convolution of a column, in int8.
+fn column(random: &mut Random) -> Option<Extreme> {
+    let shape = Shape::of_column(random);
+    let (depth, outputs) = (pick(random, [1, 8, 16, 32, 40, 64, 128]), pick(random, [8, 16, 24, 32, 64, 128]));
+    convolution_with(random, Quantized { most_macs: MOST_LARGE_MACS, ..Quantized::INT8 }, &shape, depth, outputs)
+}
+
+fn convolution_with(random: &mut Random, types: Quantized, shape: &Shape, depth: u32, outputs: u32) -> Option<Extreme> {
     if shape.outputs() * outputs * shape.taps() * depth > types.most_macs {
         return None;
     }
@@ -305,7 +379,24 @@ fn convolution_of(random: &mut Random, types: Quantized) -> Option<Extreme> {
 fn convolution_f32(random: &mut Random) -> Option<Extreme> {
     let shape = Shape::random(random);
     let (depth, outputs) = (input_channels(random), output_channels(random));
-    if shape.outputs() * outputs * shape.taps() * depth > MOST_FLOAT_MACS {
+    convolution_f32_with(random, &shape, depth, outputs, MOST_FLOAT_MACS)
+}
+
+/// A convolution of a column, in f32.
+fn column_f32(random: &mut Random) -> Option<Extreme> {
+    let shape = Shape::of_column(random);
+    let (depth, outputs) = (pick(random, [1, 8, 16, 32, 40, 64]), pick(random, [8, 16, 24, 32, 64, 96]));
+    convolution_f32_with(random, &shape, depth, outputs, 4 * MOST_FLOAT_MACS)
+}
+
+fn convolution_f32_with(
+    random: &mut Random,
+    shape: &Shape,
+    depth: u32,
+    outputs: u32,
+    most_macs: u32,
+) -> Option<Extreme> {
+    if shape.outputs() * outputs * shape.taps() * depth > most_macs {
         return None;
     }
     let (input_dims, weights) = (shape.input(depth), [outputs, shape.kernel[0], shape.kernel[1], depth]);
@@ -407,6 +498,16 @@ fn product_i16(random: &mut Random) -> Option<Extreme> {
 fn product_of(random: &mut Random, types: Quantized) -> Option<Extreme> {
     let depth = pick(random, [1, 3, 8, 12, 16, 20, 24, 32, 64, 80, 96, 100, 128, 192, 256, 384, 640, 768, 1024, 4000]);
     let units = pick(random, [1, 2, 3, 4, 5, 7, 8, 10, 12, 16, 20, 24, 32, 35, 64, 96, 128, 192, 640]);
+    product_with(random, types, depth, units)
+}
+
+/// The last layer of a network, in int8.
+fn last_product(random: &mut Random) -> Option<Extreme> {
+    let (depth, units) = (256 + random.below(4000), 2 + random.below(12));
+    product_with(random, Quantized::INT8, depth, units)
+}
+
+fn product_with(random: &mut Random, types: Quantized, depth: u32, units: u32) -> Option<Extreme> {
     let fits = types.weights != DType::U8 || can_pair([units as usize, depth as usize]);
     if depth * units > types.most_macs / 4 || !fits {
         return None;

@@ -195,11 +195,15 @@ mod tests {
         let flash = summary(&footprints, &sizes, |network| network.runtime, |found| found.runtime);
         let stack = summary(&footprints, &sizes, |network| network.stack, |found| found.stack);
         assert_eq!((flash.len(), stack.len()), (sizes.len(), sizes.len()));
+        // Their stack is a buffer for copied inputs, of several sizes, and they have megabytes of it.
+        let is_large = |board: &str| sizes[board].core.starts_with("Cortex-A");
         for (board, median, most) in flash {
-            assert!(median <= MEDIAN_FLASH && most <= LARGEST_FLASH, "{board}: {median} in the median, {most} at most");
+            let largest = if is_large(&board) { LARGEST_FLASH_ARM64 } else { LARGEST_FLASH };
+            assert!(median <= MEDIAN_FLASH && most <= largest, "{board}: {median} in the median, {most} at most");
         }
         for (board, median, most) in stack {
-            assert!(median <= MEDIAN_STACK && most <= LARGEST_STACK, "{board}: {median} in the median, {most} at most");
+            let largest = if is_large(&board) { LARGEST_STACK_ARM64 } else { LARGEST_STACK };
+            assert!(median <= MEDIAN_STACK && most <= largest, "{board}: {median} in the median, {most} at most");
         }
         for (board, OnBoard { core, networks }) in &sizes {
             for name in ["anomaly", "digits", "gesture", "keyword"] {
@@ -211,8 +215,10 @@ mod tests {
     /// Per cent; `docs/src/benchmarks.md` states them.
     const MEDIAN_FLASH: f64 = 1.5;
     const LARGEST_FLASH: f64 = 14.0;
-    const MEDIAN_STACK: f64 = 14.0;
+    const LARGEST_FLASH_ARM64: f64 = 16.0;
+    const MEDIAN_STACK: f64 = 14.5;
     const LARGEST_STACK: f64 = 31.0;
+    const LARGEST_STACK_ARM64: f64 = 58.0;
 
     #[test]
     fn what_our_own_networks_need_is_what_was_recorded() {

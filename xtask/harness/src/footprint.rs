@@ -203,7 +203,8 @@ mod tests {
         }
         for (board, median, most) in stack {
             let largest = if is_large(&board) { LARGEST_STACK_ARM64 } else { LARGEST_STACK };
-            assert!(median <= MEDIAN_STACK && most <= largest, "{board}: {median} in the median, {most} at most");
+            let middle = if is_large(&board) { MEDIAN_STACK_ARM64 } else { MEDIAN_STACK };
+            assert!(median <= middle && most <= largest, "{board}: {median} in the median, {most} at most");
         }
         for (board, OnBoard { core, networks }) in &sizes {
             for name in ["anomaly", "digits", "gesture", "keyword"] {
@@ -216,7 +217,8 @@ mod tests {
     const MEDIAN_FLASH: f64 = 1.5;
     const LARGEST_FLASH: f64 = 14.0;
     const LARGEST_FLASH_ARM64: f64 = 16.0;
-    const MEDIAN_STACK: f64 = 14.5;
+    const MEDIAN_STACK: f64 = 14.0;
+    const MEDIAN_STACK_ARM64: f64 = 14.5;
     const LARGEST_STACK: f64 = 31.0;
     const LARGEST_STACK_ARM64: f64 = 58.0;
 

@@ -9,6 +9,7 @@ mod products;
 mod terms;
 mod windows;
 
+use terms::{Axis, Layer};
 pub use terms::{Terms, terms};
 
 use serde::{Deserialize, Serialize};
@@ -137,9 +138,10 @@ fn channels(model: &Model<'_>, op: &Op) -> u32 {
 
 /// Whether each output of a convolution is of one pixel, and each pixel has one.
 fn is_pointwise(conv: &Conv2d, operands: &Operands) -> bool {
-    let sizes = |value: &Value| [1, 2].map(|axis| value.shape.dim(axis));
     let (Some(input), Some(weights)) = (operands.input(0), operands.input(1)) else { return false };
-    sizes(&weights) == [1, 1] && conv.stride == [1, 1] && conv.pad == [0, 0] && sizes(&input) == sizes(&operands.output)
+    let (Some(input), Some(output)) = (Layer::nhwc(&input), Layer::nhwc(&operands.output)) else { return false };
+    let (axes, _) = Axis::pair(input, output, &conv.window2d(&weights.shape), false);
+    axes.iter().all(Axis::is_pointwise)
 }
 
 /// The last dimension of a tensor.

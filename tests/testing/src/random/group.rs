@@ -3,8 +3,8 @@
 use super::{Builder, Ref};
 use tealight_format::{Group, OpCode, Operands, Reading, Reuse, RowAccess, Rows, Schedule};
 
-/// Operators that can be in a group.
-pub(super) const IMAGE_CODES: &[OpCode] = &[
+/// Operators that can be in a group, on int8 images.
+const I8_CODES: &[OpCode] = &[
     OpCode::Conv2d,
     OpCode::DepthwiseConv2d,
     OpCode::AvgPool2d,
@@ -12,17 +12,18 @@ pub(super) const IMAGE_CODES: &[OpCode] = &[
     OpCode::Add,
     OpCode::Mul,
     OpCode::Lookup,
-    OpCode::Conv2dF32,
-    OpCode::DepthwiseConv2dF32,
-    OpCode::MaxPool2dF32,
-    OpCode::AddF32,
-    OpCode::UnaryF32,
-    OpCode::Conv2dI16,
-    OpCode::DepthwiseConv2dI16,
-    OpCode::MaxPool2dI16,
-    OpCode::AddI16,
-    OpCode::RequantizeI16,
 ];
+
+/// Those on f32 images.
+const F32_CODES: &[OpCode] =
+    &[OpCode::Conv2dF32, OpCode::DepthwiseConv2dF32, OpCode::MaxPool2dF32, OpCode::AddF32, OpCode::UnaryF32];
+
+/// Those on int16 images.
+const I16_CODES: &[OpCode] =
+    &[OpCode::Conv2dI16, OpCode::DepthwiseConv2dI16, OpCode::MaxPool2dI16, OpCode::AddI16, OpCode::RequantizeI16];
+
+/// Operators that can be in a group, by the type of the images that they read.
+pub(super) const IMAGE_CODES: [&[OpCode]; 3] = [I8_CODES, F32_CODES, I16_CODES];
 
 impl Builder<'_, '_> {
     fn operands(&self, at: usize) -> Operands {
@@ -75,15 +76,22 @@ impl Builder<'_, '_> {
                 }
             }
         }
-        let rows = self.rows_for(&readings, height, [1, 1]);
+        let whole = self.operands(last).output.schedule();
+        let rows = self.rows_for(&readings, height, [1, 1], whole);
         let v = &mut self.parts.values[input];
         v.len = v.image_row().unwrap_or(0) * rows.held;
         v.rows = Some(rows);
     }
 
     /// The rows of a value of height `height` that these readings need, and sometimes more, or less; `own` in the first pass and
-    /// in each further one if there is no reading.
-    fn rows_for(&mut self, readings: &[(RowAccess, Schedule)], height: u32, own: [u32; 2]) -> Rows {
+    /// in each further one if there is no reading. The passes are those of the group's last output, if it is known.
+    fn rows_for(
+        &mut self,
+        readings: &[(RowAccess, Schedule)],
+        height: u32,
+        own: [u32; 2],
+        whole: Option<Schedule>,
+    ) -> Rows {
         let slack = if self.choose.one_in(4) { self.choose.between(-1, 2) } else { 0 };
         let first = readings.iter().map(|(access, output)| {
             let rows = (output.rows.first - 1).saturating_mul(access.stride).saturating_add(access.extent);
@@ -91,7 +99,12 @@ impl Builder<'_, '_> {
         });
         let step = readings.iter().map(|(access, output)| output.rows.step.saturating_mul(access.stride));
         let clamped = |rows: u32| rows.saturating_add_signed(slack).clamp(1, height);
-        let [first, step] = [first.max().unwrap_or(own[0]), step.max().unwrap_or(own[1])].map(clamped);
+        let [mut first, step] = [first.max().unwrap_or(own[0]), step.max().unwrap_or(own[1])].map(clamped);
+        // The last pass has to write the last row, also where it is not read.
+        if let Some(whole) = whole.filter(|_| !self.choose.one_in(16)) {
+            let later = u32::try_from(whole.last()).unwrap_or(u32::MAX).saturating_mul(step);
+            first = first.max(height.saturating_sub(later));
+        }
         let input = Schedule { rows: Rows { held: height, first, step }, height };
         let held = readings.iter().map(|&(access, output)| Reading { access, input, output }.held().unwrap_or(1));
         let held = held.max().unwrap_or(1).max(first).max(step);
@@ -120,7 +133,7 @@ impl Builder<'_, '_> {
                 }
             }
             let own = self.choose.between(1, 3) as u32;
-            let mut rows = self.rows_for(&readings, height, [own; 2]);
+            let mut rows = self.rows_for(&readings, height, [own; 2], schedules[last]);
             if usize::from(output.last) > last {
                 rows.held = height;
             }

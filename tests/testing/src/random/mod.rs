@@ -104,9 +104,10 @@ pub fn plan(choose: &mut Choices<'_>) -> Parts {
 /// A random plan in which some sizes are up to `scale` times as large as usual, so that work outweighs what an operator
 /// takes by itself.
 pub fn plan_of(choose: &mut Choices<'_>, scale: i32) -> Parts {
-    let grouped = choose.one_in(8);
-    let grouped = grouped.then_some(Grouped { chained: false });
-    random_plan(choose, scale, if grouped.is_some() { group::IMAGE_CODES } else { OpCode::ALL }, grouped)
+    if choose.one_in(8) {
+        return random_plan(choose, scale, &group::IMAGE_CODES.concat(), Some(Grouped { chained: false }));
+    }
+    random_plan(choose, scale, OpCode::ALL, None)
 }
 
 /// As [`plan_of`], of operators of one code alone.
@@ -121,12 +122,14 @@ pub fn plan_among(choose: &mut Choices<'_>, scale: i32, codes: &[OpCode]) -> Par
 
 /// A random plan of operators on images, most with some of them in a group.
 pub fn grouped_plan(choose: &mut Choices<'_>) -> Parts {
-    random_plan(choose, 1, group::IMAGE_CODES, Some(Grouped { chained: false }))
+    random_plan(choose, 1, &group::IMAGE_CODES.concat(), Some(Grouped { chained: false }))
 }
 
 /// As [`grouped_plan`], many with an input that comes in rows.
 pub fn plan_in_rows(choose: &mut Choices<'_>) -> Parts {
-    random_plan(choose, 1, group::IMAGE_CODES, Some(Grouped { chained: true }))
+    // Of one type, so that each can read what the one before it has written.
+    let codes = choose.pick(&group::IMAGE_CODES);
+    random_plan(choose, 1, codes, Some(Grouped { chained: true }))
 }
 
 /// How operators are chosen of which some are in a group.

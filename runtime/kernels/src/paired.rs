@@ -173,7 +173,7 @@ mod tests {
             fully_connected_paired(&p, 0..rows, &x, &paired, &channels, &mut found);
             assert_eq!(found, expected);
             // Any slices of the rows.
-            for from in 0..rows {
+            for from in (0..rows).step_by(if cfg!(miri) { 5 } else { 1 }) {
                 for to in from..=rows {
                     let mut part = vec![0; to - from];
                     fully_connected_paired(&p, from..to, &x, &paired, &channels, &mut part);

@@ -221,7 +221,9 @@ mod tests {
         for places in 1..=12 {
             let multiplier = (1 << (31 - places)) + 1;
             // Around every tie and every integer in and around the range of a byte, and far from it.
-            let near = (-600..600).flat_map(|half: i32| [-1, 0, 1].map(|off| (half << (places - 1)).wrapping_add(off)));
+            let near = (-600..600)
+                .step_by(if cfg!(miri) { 50 } else { 1 })
+                .flat_map(|half: i32| [-1, 0, 1].map(|off| (half << (places - 1)).wrapping_add(off)));
             let far = EDGES.into_iter().flat_map(|x| [-2, -1, 0, 1, 2].map(|off| x.wrapping_add(off)));
             for x in near.chain(far) {
                 for zero_point in [-128, -1, 0, 3, 127] {
@@ -232,7 +234,7 @@ mod tests {
                 }
             }
         }
-        assert!(differences > 0, "of twelve places");
+        assert!(differences > 0 || cfg!(miri), "of twelve places");
     }
 
     #[test]

@@ -593,6 +593,6 @@ impl Random {
 mod tests {
     #[test]
     fn the_loops_of_this_instruction_set_return_what_their_definitions_do() {
-        assert_eq!(super::compare_arch(5_000), None);
+        assert_eq!(super::compare_arch(if cfg!(miri) { 2 } else { 5_000 }), None);
     }
 }

@@ -190,7 +190,7 @@ mod tests {
         let codes: Vec<i32> = bytes.iter().flat_map(|&byte| [code(byte & 15), code(byte >> 4)]).collect();
         let all = Int4::new(&bytes);
         assert_eq!(all.len(), 512);
-        for from in 0..520 {
+        for from in (0..520).step_by(if cfg!(miri) { 37 } else { 1 }) {
             let mut expected = [0; 8];
             copy(&mut expected, tail(&codes, from));
             assert_eq!(all.eight(from).codes(), expected, "{from}");

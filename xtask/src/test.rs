@@ -168,7 +168,7 @@ const MIRI_AT_LENGTH: &[&[&str]] = &[
     &["--lib"],
     &["--test", "cost", "--test", "parse", "--test", "spec"],
     &["--test", "engine", "--test", "recurrent", "--test", "session", "--test", "transformers"],
-    &["--test", "hostile", "--", "--skip", "any_budgets", "--skip", "a_poll_does"],
+    &["--test", "hostile"],
 ];
 
 /// What Miri runs of, always together: cargo would choose other features of what they share for each, and build it again.

@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn every_half_has_its_value() {
-        for bits in 0..=u16::MAX {
+        for bits in (0..=u16::MAX).step_by(if cfg!(miri) { 509 } else { 1 }) {
             let x = f16::from_bits(bits);
             let (ours, theirs) = (half_to_f32(x), x.to_f32());
             assert_eq!(ours.is_nan(), theirs.is_nan());

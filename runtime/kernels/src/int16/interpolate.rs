@@ -26,7 +26,7 @@ mod tests {
     #[test]
     fn a_line_stays_a_line() {
         let table: [i16; INTERPOLATED] = core::array::from_fn(|k| ((k as i32 - 256) * 64) as i16);
-        for x in i16::MIN..=i16::MAX {
+        for x in (i16::MIN..=i16::MAX).step_by(if cfg!(miri) { 509 } else { 1 }) {
             assert_eq!(i32::from(interpolate(&table, x)), (i32::from(x) + 1) >> 1, "{x}");
         }
     }

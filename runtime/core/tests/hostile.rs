@@ -30,10 +30,23 @@ fn choices() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
 
 /// Runs a test on choices that are the same each time: it counts what the builder reaches. The others try new ones, as the
 /// fuzzer does.
-fn for_choices(cases: u32, test: impl Fn(&[u8], &[u8]) -> Result<(), TestCaseError>) {
+fn for_choices(cases: u32, test: impl FnMut(&[u8], &[u8]) -> Result<(), TestCaseError>) {
     let config = config(cases);
     let rng = TestRng::deterministic_rng(config.rng_algorithm);
-    TestRunner::new_with_rng(config, rng).run(&choices(), |(plan, rest)| test(&plan, &rest)).unwrap();
+    let test = RefCell::new(test);
+    TestRunner::new_with_rng(config, rng).run(&choices(), |(plan, rest)| test.borrow_mut()(&plan, &rest)).unwrap();
+}
+
+/// What becomes of a plan. One that runs must have the outputs that it has when its values share no memory.
+fn outcome(parts: &Parts, rest: &[u8]) -> Result<Outcome, TestCaseError> {
+    let file = parts.file();
+    let outcome = exercise(&file, LIMITS, &mut Choices::new(rest));
+    if outcome == Outcome::Ran {
+        let outputs = |file: &[u8]| exercise::outputs(file, &mut Choices::new(rest));
+        let apart = random::apart(parts).file();
+        prop_assert_eq!(outputs(&file), outputs(&apart), "sharing memory shows in the outputs");
+    }
+    Ok(outcome)
 }
 
 #[test]
@@ -41,23 +54,19 @@ fn accepted_plans_run_to_their_end() {
     // An operator is accepted in as many of them on average.
     const EACH: u32 = 60;
     const CASES: u32 = EACH * OpCode::ALL.len() as u32;
-    let accepted = RefCell::new(vec![0u32; OpCode::ALL.len()]);
-    let (ran, refused, shared) = (RefCell::new(0), RefCell::new(0), RefCell::new(0));
+    let mut accepted = vec![0u32; OpCode::ALL.len()];
+    let (mut ran, mut refused, mut shared) = (0, 0, 0);
     for_choices(CASES, |plan, rest| {
         let parts = random::plan(&mut Choices::new(plan));
-        let file = parts.file();
-        match exercise(&file, LIMITS, &mut Choices::new(rest)) {
-            Outcome::Refused => *refused.borrow_mut() += 1,
+        match outcome(&parts, rest)? {
+            Outcome::Refused => refused += 1,
             Outcome::TooLarge => {}
             Outcome::Ran => {
-                *ran.borrow_mut() += 1;
-                let outputs = |file: &[u8]| exercise::outputs(file, &mut Choices::new(rest));
-                let apart = random::apart(&parts).file();
-                prop_assert_eq!(outputs(&file), outputs(&apart), "sharing memory shows in the outputs");
+                ran += 1;
                 for op in &parts.ops {
                     let at = OpCode::ALL.iter().position(|&code| code == op.operator.code()).unwrap();
-                    accepted.borrow_mut()[at] += 1;
-                    *shared.borrow_mut() += u32::from(overlaps_an_input(&parts, op));
+                    accepted[at] += 1;
+                    shared += u32::from(overlaps_an_input(&parts, op));
                 }
             }
         }
@@ -67,10 +76,9 @@ fn accepted_plans_run_to_their_end() {
         return;
     }
     // The builder must keep reaching all of this.
-    for (&code, &count) in OpCode::ALL.iter().zip(accepted.borrow().iter()) {
+    for (&code, &count) in OpCode::ALL.iter().zip(&accepted) {
         assert!(count > EACH / 2, "{} was accepted only {count} times", code.name());
     }
-    let (ran, refused, shared) = (*ran.borrow(), *refused.borrow(), *shared.borrow());
     assert!(
         ran > CASES / 3 && refused > CASES / 50 && shared > CASES / 50,
         "{ran} ran, {refused} not, {shared} shared"
@@ -80,26 +88,19 @@ fn accepted_plans_run_to_their_end() {
 #[test]
 fn groups_that_are_accepted_read_only_rows_that_are_in_memory() {
     const CASES: u32 = 3000;
-    let (ran, in_part, reused) = (RefCell::new(0), RefCell::new(0), RefCell::new(0));
+    let (mut ran, mut in_part, mut reused) = (0, 0, 0);
     for_choices(CASES, |plan, rest| {
         let parts = random::grouped_plan(&mut Choices::new(plan));
         let Some(group) = parts.ops.iter().position(|op| !op.group.is_none()) else { return Ok(()) };
-        let file = parts.file();
-        match exercise(&file, LIMITS, &mut Choices::new(rest)) {
-            Outcome::Refused | Outcome::TooLarge => {}
-            Outcome::Ran => {
-                *ran.borrow_mut() += 1;
-                let last = group + usize::from(parts.ops[group].group.after);
-                let shares = parts.ops[group..=last].iter().any(|op| {
-                    let first = tealight::Op { output: op.output, ..parts.ops[group] };
-                    overlaps_an_input(&parts, &first)
-                });
-                *reused.borrow_mut() += u32::from(shares);
-                *in_part.borrow_mut() += u32::from(parts.values.iter().any(|v| v.len < v.whole_len()));
-                let outputs = |file: &[u8]| exercise::outputs(file, &mut Choices::new(rest));
-                let apart = random::apart(&parts).file();
-                prop_assert_eq!(outputs(&file), outputs(&apart), "running in passes shows in the outputs");
-            }
+        if outcome(&parts, rest)? == Outcome::Ran {
+            ran += 1;
+            let last = group + usize::from(parts.ops[group].group.after);
+            let shares = parts.ops[group..=last].iter().any(|op| {
+                let first = tealight::Op { output: op.output, ..parts.ops[group] };
+                overlaps_an_input(&parts, &first)
+            });
+            reused += u32::from(shares);
+            in_part += u32::from(parts.values.iter().any(|v| v.len < v.whole_len()));
         }
         Ok(())
     });
@@ -107,7 +108,6 @@ fn groups_that_are_accepted_read_only_rows_that_are_in_memory() {
         return;
     }
     // The builder must keep reaching all of this.
-    let (ran, in_part, reused) = (*ran.borrow(), *in_part.borrow(), *reused.borrow());
     assert!(
         ran > CASES / 10 && in_part > CASES / 30 && reused > CASES / 50,
         "{ran} ran, {in_part} with values in part, {reused} over an input"
@@ -117,21 +117,17 @@ fn groups_that_are_accepted_read_only_rows_that_are_in_memory() {
 #[test]
 fn an_input_in_rows_leads_to_the_outputs_of_a_whole_one() {
     const CASES: u32 = 5000;
-    let (ran, in_part, refused) = (RefCell::new(0), RefCell::new(0), RefCell::new(0));
+    let (mut ran, mut in_part, mut refused) = (0, 0, 0);
     for_choices(CASES, |plan, rest| {
         let parts = random::plan_in_rows(&mut Choices::new(plan));
         let input = parts.values.iter().take(parts.inputs.into()).find(|v| v.rows.is_some());
         let Some(input) = input else { return Ok(()) };
-        let file = parts.file();
-        match exercise(&file, LIMITS, &mut Choices::new(rest)) {
-            Outcome::Refused => *refused.borrow_mut() += 1,
+        match outcome(&parts, rest)? {
+            Outcome::Refused => refused += 1,
             Outcome::TooLarge => {}
             Outcome::Ran => {
-                *ran.borrow_mut() += 1;
-                *in_part.borrow_mut() += u32::from(input.len < input.whole_len());
-                let outputs = |file: &[u8]| exercise::outputs(file, &mut Choices::new(rest));
-                let apart = random::apart(&parts).file();
-                prop_assert_eq!(outputs(&file), outputs(&apart), "that the input came in rows shows in the outputs");
+                ran += 1;
+                in_part += u32::from(input.len < input.whole_len());
             }
         }
         Ok(())
@@ -140,7 +136,6 @@ fn an_input_in_rows_leads_to_the_outputs_of_a_whole_one() {
         return;
     }
     // The builder must keep reaching all of this.
-    let (ran, in_part, refused) = (*ran.borrow(), *in_part.borrow(), *refused.borrow());
     assert!(
         ran > CASES / 15 && in_part > CASES / 40 && refused > CASES / 20,
         "{ran} ran, {in_part} with some rows in memory, {refused} refused"

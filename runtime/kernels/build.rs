@@ -11,7 +11,7 @@ fn main() {
     println!("cargo:rerun-if-changed=build/instruction_set.rs");
     println!("cargo:rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
     println!(
-        "cargo:rustc-check-cfg=cfg(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, arm_v8m, arm_vfp, riscv_m, riscv_v, x86_64_vectors)"
+        "cargo:rustc-check-cfg=cfg(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, arm_v8m, arm_vfp, riscv_m, riscv_v, soft_f32, x86_64_vectors)"
     );
     let target = env::var("TARGET").unwrap_or_default();
     let flags = Flags::of(&env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default());
@@ -35,6 +35,7 @@ fn main() {
                 ("arm_vfp", arm_vfp),
                 ("riscv_m", target.starts_with("riscv") && has("m") && !riscv_v),
                 ("riscv_v", riscv_v),
+                ("soft_f32", (target.starts_with("thumbv") && !arm_vfp) || (target.starts_with("riscv") && !has("f"))),
                 ("x86_64_vectors", x86_64_vectors),
             ];
             for (name, there) in extensions {

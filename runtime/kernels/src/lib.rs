@@ -12,7 +12,7 @@
 //!
 //! | operator | rows | a row |
 //! |---|---|---|
-//! | [`conv2d()`], [`conv2d_int4_in`], [`depthwise_conv2d()`], [`depthwise_conv2d_int4`], [`avg_pool2d`], [`max_pool2d`], [`resize_bilinear()`], [`resize_nearest()`] | `N * OH` | `OW * C` elements |
+//! | [`conv2d()`], [`conv2d_int4_in`], [`depthwise_conv2d()`], [`depthwise_conv2d_int4`], [`avg_pool2d`], [`max_pool2d()`], [`resize_bilinear()`], [`resize_nearest()`] | `N * OH` | `OW * C` elements |
 //! | [`fully_connected()`], [`fully_connected_int4`], [`fully_connected_paired`] | batches × neurons | one element |
 //! | [`softmax()`], [`log_softmax()`], [`l2_norm()`] | all dimensions but the last | `depth` elements |
 //! | [`top_k_values`], [`top_k_indices`] | all dimensions but the last | what is found in the last |
@@ -124,6 +124,7 @@ mod log_softmax;
 mod lookup;
 mod lstm;
 mod matrix;
+mod max_pool2d;
 mod mean;
 mod mul;
 mod pad;
@@ -137,6 +138,8 @@ mod portable;
 mod prelu;
 pub mod quant;
 mod quantize;
+#[cfg(any(soft_f32, test))]
+mod reciprocal;
 mod resize_bilinear;
 mod resize_nearest;
 pub mod selftest;
@@ -171,12 +174,13 @@ pub use lines::copy_bytes;
 pub use log_softmax::log_softmax;
 pub use lookup::lookup;
 pub use lstm::{Lstm, LstmWeights, lstm};
+pub use max_pool2d::max_pool2d;
 pub use mean::{Mean, mean};
 pub use mul::{Mul, mul};
 pub use pad::{Pad, pad};
 pub use paired::{fully_connected_paired, pair_weights};
 pub use paths::{AllPaths, LinkedPaths, Loops, Paths};
-pub use pool2d::{Pool2d, avg_pool2d, max_pool2d};
+pub use pool2d::{Pool2d, avg_pool2d};
 pub use prelu::{Prelu, prelu};
 pub use quant::Channel;
 pub use quantize::{dequantize_i8, dequantize_u8, quantize_i8, quantize_u8};

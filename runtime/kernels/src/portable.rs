@@ -18,7 +18,7 @@ pub(crate) const SHORTEST_RUN: usize = 16;
 /// such windows are clipped instead, which takes less memory.
 pub(crate) const PADDED: usize = 0;
 
-/// The number of channels that are pooled together, at least four.
+/// The number of channels that are averaged together, at least four.
 pub(crate) const POOLED: usize = 4;
 
 /// Adds to `accumulators[r]` the dot product of `input` with row `r` of `weights`, for `N` rows.

@@ -10,7 +10,7 @@ use crate::portable::{Steps, Window};
 use crate::quant::{Channel, requantize_accumulator};
 #[cfg(target_pointer_width = "64")]
 use crate::{Conv2d, conv2d};
-use crate::{DepthwiseConv2d, arch, depthwise_conv2d, paired, portable};
+use crate::{DepthwiseConv2d, Pool2d, arch, depthwise_conv2d, max_pool2d, paired, portable};
 use tealight_types::{ActivationRange, Multiplier, Window2d};
 
 /// Runs `cases` random cases and returns the number of the first in which the two differ.
@@ -71,6 +71,7 @@ pub fn compare_arch(cases: u32) -> Option<u32> {
             && same_lines::<13, SIZE, 108>(&mut random)
             && same_rows_of_depthwise(&mut random)
             && same_sums(&mut random)
+            && same_maxima(&mut random)
             && same_copies(&mut random)
             && compare_float::same(&mut random)
             && compare_blocks::same(&mut random);
@@ -435,6 +436,39 @@ fn same_rows_of_convolution(random: &mut Random) -> bool {
         }
     }
     a == b
+}
+
+/// Compares the maxima of windows with those of single channels.
+#[inline(never)]
+fn same_maxima(random: &mut Random) -> bool {
+    const MOST: usize = 24;
+    let input: [i8; 3 * 4 * MOST] = random.bytes();
+    let [channels, height, width, out_width] =
+        [1 + random.below(MOST), 1 + random.below(3), 1 + random.below(4), 1 + random.below(4)];
+    let p = Pool2d {
+        input: [1, height, width, channels],
+        output: [1, 1, out_width, channels],
+        window: Window2d {
+            kernel: [1 + random.below(4), 1 + random.below(4)],
+            stride: [1, 1 + random.below(2)],
+            dilation: [1, 1],
+            pad: [random.below(2), random.below(3)],
+        },
+        activation: random.output().activation,
+    };
+    let mut maxima = [7i8; 4 * MOST + 1];
+    max_pool2d(&p, 0..1, &input, &mut maxima);
+    let expected = (0..out_width * channels).map(|i| {
+        let (x, channel) = (i.checked_div(channels).unwrap_or(0), i.checked_rem(channels).unwrap_or(0));
+        let taps = (0..height * width).filter(|at| {
+            let tap = [at.checked_div(width).unwrap_or(0), at.checked_rem(width).unwrap_or(0)];
+            let tap = [tap[0] + p.window.pad[0], (tap[1] + p.window.pad[1]).wrapping_sub(x * p.window.stride[1])];
+            tap[0] < p.window.kernel[0] && tap[1] < p.window.kernel[1]
+        });
+        let inputs = taps.filter_map(|at| input.get(at * channels + channel));
+        p.activation.clamp(inputs.fold(i8::MIN, |most, &x| most.max(x)).into())
+    });
+    maxima.iter().zip(expected.chain(core::iter::once(7))).all(|(&maximum, expected)| maximum == expected)
 }
 
 /// Compares the sums of two operands of one shape with those of single elements.

@@ -9,6 +9,8 @@
 mod arm_blocks;
 #[cfg(all(arm_dsp, not(arm_mve)))]
 mod arm_dsp;
+#[cfg(any(arm_dsp, arm_mve))]
+mod arm_maxima;
 #[cfg(arm_mve)]
 mod arm_mve;
 #[cfg(arm_neon)]
@@ -149,6 +151,25 @@ pub(crate) use crate::paired::multiply_rows as multiply_paired;
 pub(crate) use arm_dsp::{
     add_some, copy_run, depthwise_line, gather, multiply_gathered, multiply_others, multiply_paired, multiply_vector,
 };
+
+/// In what [`Maxima`](crate::max_pool2d::blocks::Maxima) of 16 channels, of eight and of four are kept.
+#[cfg(all(arm_dsp, not(arm_mve)))]
+pub(crate) type Maxima16 = arm_maxima::Words<16>;
+#[cfg(any(arm_mve, arm_neon, riscv_v, x86_64_vectors))]
+pub(crate) type Maxima16 = [i8; 16];
+#[cfg(any(arm_dsp, arm_mve))]
+pub(crate) type Maxima8 = arm_maxima::Words<8>;
+#[cfg(any(arm_dsp, arm_mve))]
+pub(crate) type Maxima4 = arm_maxima::Words<4>;
+#[cfg(any(arm_neon, x86_64_vectors))]
+pub(crate) type Maxima8 = [i8; 8];
+#[cfg(any(arm_neon, x86_64_vectors))]
+pub(crate) type Maxima4 = [i8; 4];
+// Compilers load few bytes in words.
+#[cfg(riscv_v)]
+pub(crate) type Maxima8 = [i32; 8];
+#[cfg(riscv_v)]
+pub(crate) type Maxima4 = [i32; 4];
 
 #[cfg(not(any(arm_neon, x86_64_vectors)))]
 pub(crate) use crate::portable::PADDED;

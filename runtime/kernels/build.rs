@@ -22,7 +22,7 @@ fn main() {
     // Targets of operating systems have SSE2, and with it the conventions for passing vectors. Miri has no CPUID.
     let x86_64_vectors = target.starts_with("x86_64") && has("sse2") && env::var_os("CARGO_CFG_MIRI").is_none();
     match InstructionSet::of(&target, &flags) {
-        Ok(InstructionSet { arm_dsp, arm_mve, arm_vfp, riscv_v }) => {
+        Ok(InstructionSet { arm_dsp, arm_mve, arm_vfp, riscv_v, soft_f32 }) => {
             let mainline = ["thumbv7m-", "thumbv8m.main-"].iter().any(|name| target.starts_with(name));
             let baseline = ["thumbv6m-", "thumbv8m.base-"].iter().any(|name| target.starts_with(name));
             let extensions = [
@@ -35,7 +35,7 @@ fn main() {
                 ("arm_vfp", arm_vfp),
                 ("riscv_m", target.starts_with("riscv") && has("m") && !riscv_v),
                 ("riscv_v", riscv_v),
-                ("soft_f32", (target.starts_with("thumbv") && !arm_vfp) || (target.starts_with("riscv") && !has("f"))),
+                ("soft_f32", soft_f32),
                 ("x86_64_vectors", x86_64_vectors),
             ];
             for (name, there) in extensions {

@@ -12,6 +12,8 @@ pub(crate) struct InstructionSet {
     pub(crate) arm_vfp: bool,
     /// RISC-V's V, or a subset that is sufficient for the kernels.
     pub(crate) riscv_v: bool,
+    /// `f32` without a floating-point unit.
+    pub(crate) soft_f32: bool,
 }
 
 impl InstructionSet {
@@ -20,7 +22,10 @@ impl InstructionSet {
         if target.starts_with("riscv") {
             let vectors = ["v", "zve32x", "zve32f", "zve64x", "zve64f", "zve64d"];
             let riscv_v = vectors.iter().any(|name| flags.feature(name) == Some(true));
-            return Ok(Self { riscv_v, ..Self::default() });
+            // As `riscv32imafc` or `riscv64gc`. Of these extensions, rustc exposes none as a `cfg`.
+            let base = target.split('-').next().unwrap_or_default().trim_start_matches("riscv");
+            let soft_f32 = !base.contains(['f', 'g']) && flags.feature("f") != Some(true);
+            return Ok(Self { riscv_v, soft_f32, ..Self::default() });
         }
         if !target.starts_with("thumbv") {
             return Ok(Self::default());
@@ -40,7 +45,7 @@ impl InstructionSet {
         let arm_dsp = flags.feature("dsp").unwrap_or_else(with_dsp);
         // Functions take and return numbers in its registers.
         let arm_vfp = target.ends_with("-eabihf");
-        Ok(Self { arm_dsp, arm_mve, arm_vfp, riscv_v: false })
+        Ok(Self { arm_dsp, arm_mve, arm_vfp, riscv_v: false, soft_f32: !arm_vfp })
     }
 }
 

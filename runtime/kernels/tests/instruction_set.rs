@@ -18,13 +18,18 @@ fn found(target: &str, words: &[&str]) -> InstructionSet {
 #[test]
 fn a_target_without_flags_has_what_all_its_cores_have() {
     let none = InstructionSet::default();
-    for target in ["thumbv6m-none-eabi", "thumbv7m-none-eabi", "riscv64gc-unknown-none-elf", "x86_64-unknown-linux-gnu"]
-    {
+    for target in ["riscv64gc-unknown-none-elf", "riscv32imafc-unknown-none-elf", "x86_64-unknown-linux-gnu"] {
         assert_eq!(found(target, &[]), none, "{target}");
     }
-    assert_eq!(found("thumbv8m.main-none-eabi", &[]), none);
+    let soft = InstructionSet { soft_f32: true, ..none };
+    for target in
+        ["thumbv6m-none-eabi", "thumbv7m-none-eabi", "thumbv8m.main-none-eabi", "riscv32imac-unknown-none-elf"]
+    {
+        assert_eq!(found(target, &[]), soft, "{target}");
+    }
+    assert_eq!(found("riscv32imac-unknown-none-elf", &["-Ctarget-feature=+f"]), none);
     assert_eq!(found(M33, &[]), InstructionSet { arm_vfp: true, ..none });
-    assert_eq!(found("thumbv7em-none-eabi", &[]), InstructionSet { arm_dsp: true, ..none });
+    assert_eq!(found("thumbv7em-none-eabi", &[]), InstructionSet { arm_dsp: true, ..soft });
     assert_eq!(found("thumbv7em-none-eabihf", &[]), InstructionSet { arm_dsp: true, arm_vfp: true, ..none });
 }
 
@@ -49,7 +54,7 @@ fn mve_with_f32_vectors_is_refused() {
     let core = "-Ctarget-cpu=cortex-m55";
     assert!(of(M33, &[core]).unwrap_err().contains("-mve.fp"));
     assert!(of(M33, &["-Ctarget-feature=+mve.fp"]).is_err());
-    let both = InstructionSet { arm_dsp: true, arm_mve: true, arm_vfp: true, riscv_v: false };
+    let both = InstructionSet { arm_dsp: true, arm_mve: true, arm_vfp: true, riscv_v: false, soft_f32: false };
     assert_eq!(found(M33, &[core, "-Ctarget-feature=-mve.fp"]), both);
     assert!(!found(M33, &[core, "-Ctarget-feature=-mve"]).arm_mve);
 }

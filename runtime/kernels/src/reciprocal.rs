@@ -4,6 +4,7 @@
 //! reciprocal of 32 bits yields the quotient of the mantissas times 2^31, at most 3 too small. The nearest `f32` is at most
 //! 128 away from that. Unless a half lies in between, rounding gives the same integer as rounding the `f32`.
 
+use crate::quant::clamp;
 use tealight_types::Quantization;
 
 /// The sum of both distances, rounded up.
@@ -11,6 +12,29 @@ const MARGIN: u32 = 132;
 
 /// Quotients of at least this power of two are out of range of all types with any zero point.
 const BEYOND: i32 = 17;
+
+/// Quantizes elements to integers within `bounds`, which are at most those of int16.
+#[inline]
+pub(crate) fn quantize_each<T>(
+    to: Quantization,
+    bounds: [i32; 2],
+    input: &[f32],
+    output: &mut [T],
+    store: impl Fn(i32) -> T,
+) {
+    let reciprocal = Reciprocal::new(to);
+    for (output, &x) in output.iter_mut().zip(input) {
+        let code = reciprocal.and_then(|reciprocal| reciprocal.quantize(x));
+        *output = store(clamp(code.unwrap_or_else(|| quantize(to, x)), bounds));
+    }
+}
+
+/// The definition, which compilers would else compute for every element and then select from.
+#[cold]
+#[inline(never)]
+fn quantize(to: Quantization, x: f32) -> i32 {
+    to.quantize_i16(x).into()
+}
 
 /// A scale to divide by.
 #[derive(Clone, Copy)]
@@ -32,8 +56,7 @@ impl Reciprocal {
         if !(2..=254 - BEYOND).contains(&exponent) {
             return None;
         }
-        let reciprocal = ((1u64 << 55) - 1).checked_div(u64::from(mantissa(bits)))? as u32;
-        Some(Self { reciprocal, exponent, zero_point: by.zero_point })
+        Some(Self { reciprocal: reciprocal(mantissa(bits)), exponent, zero_point: by.zero_point })
     }
 
     /// The integer nearest to `x / scale + zero_point`, halves away from zero, or one that is out of range on the same
@@ -62,6 +85,21 @@ impl Reciprocal {
     }
 }
 
+/// `(2^55 - 1) / mantissa`, rounded down, bit by bit: a division of 64 bits would take several hundred bytes of flash.
+#[inline]
+fn reciprocal(mantissa: u32) -> u32 {
+    let (mut quotient, mut remainder) = (0, (1 << 23) - 1);
+    for _ in 0..32 {
+        remainder = (remainder << 1) | 1;
+        quotient <<= 1;
+        if remainder >= mantissa {
+            remainder -= mantissa;
+            quotient |= 1;
+        }
+    }
+    quotient
+}
+
 /// The 24 bits of a number that is not subnormal.
 #[inline]
 fn mantissa(bits: u32) -> u32 {
@@ -75,12 +113,17 @@ mod tests {
 
     /// What quantization to the type with the most codes makes of `x`, in both ways; and whether it took a division.
     fn same(to: Quantization, x: f32) -> bool {
-        let code = Reciprocal::new(to).and_then(|reciprocal| reciprocal.quantize(x));
-        if let Some(code) = code {
-            let expected = to.quantize_i16(x);
-            assert_eq!(ActivationRangeI16::FULL.clamp(code), expected, "{x:?} by {to:?}");
+        let mut code = [0];
+        quantize_each(to, ActivationRangeI16::FULL.bounds(), &[x], &mut code, |code| code as i16);
+        assert_eq!(code, [to.quantize_i16(x)], "{x:?} by {to:?}");
+        Reciprocal::new(to).is_none_or(|reciprocal| reciprocal.quantize(x).is_none())
+    }
+
+    #[test]
+    fn reciprocals_are_those_of_a_division() {
+        for mantissa in (1u32 << 23..1 << 24).step_by(if cfg!(miri) { 1_000_003 } else { 101 }) {
+            assert_eq!(u64::from(reciprocal(mantissa)), ((1 << 55) - 1) / u64::from(mantissa));
         }
-        code.is_none()
     }
 
     #[test]

@@ -11,7 +11,7 @@ fn main() {
     println!("cargo:rerun-if-changed=build/instruction_set.rs");
     println!("cargo:rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
     println!(
-        "cargo:rustc-check-cfg=cfg(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, arm_v8m, arm_vfp, riscv_m, riscv_v, soft_f32, x86_64_vectors)"
+        "cargo:rustc-check-cfg=cfg(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, arm_v8m, arm_vfp, byte_maxima, riscv_m, riscv_v, soft_f32, x86_64_vectors)"
     );
     let target = env::var("TARGET").unwrap_or_default();
     let flags = Flags::of(&env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default());
@@ -33,6 +33,8 @@ fn main() {
                 ("arm_v8m", target.starts_with("thumbv8m.main-")),
                 ("arm_v7m", mainline && !arm_dsp && !arm_mve),
                 ("arm_vfp", arm_vfp),
+                // Maxima of several bytes in one instruction.
+                ("byte_maxima", arm_dsp || arm_mve || arm_neon || riscv_v || x86_64_vectors),
                 ("riscv_m", target.starts_with("riscv") && has("m") && !riscv_v),
                 ("riscv_v", riscv_v),
                 ("soft_f32", soft_f32),

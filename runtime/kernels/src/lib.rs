@@ -138,12 +138,13 @@ mod portable;
 mod prelu;
 pub mod quant;
 mod quantize;
-#[cfg(any(soft_f32, test))]
-mod reciprocal;
 mod resize_bilinear;
 mod resize_nearest;
 pub mod selftest;
 pub mod signal;
+#[cfg(any(riscv_v, soft_f32, test))]
+#[cfg_attr(any(riscv_v, test), allow(dead_code))] // vectors have loops of their own
+mod soft_f32;
 mod softmax;
 mod strided_slice;
 mod svdf;

@@ -2,18 +2,18 @@
 //!
 //! Padding does not count. Input and output share scale and zero point, so a maximum of bytes is one of values.
 //!
-//! Where there are vectors, [`blocks`] of channels keep their maxima in registers over all taps.
+//! Where one instruction takes several maxima, [`blocks`] of channels keep their maxima in registers over all taps.
 //!
 //! Source: TensorFlow Lite Micro `reference_integer_ops::MaxPool`.
 
-#[cfg(any(arm_dsp, arm_mve, arm_neon, riscv_v, x86_64_vectors))]
+#[cfg(byte_maxima)]
 pub(crate) mod blocks;
 
 use core::ops::Range;
 
-#[cfg(any(arm_dsp, arm_mve, arm_neon, riscv_v, x86_64_vectors))]
+#[cfg(byte_maxima)]
 use blocks::pool;
-#[cfg(not(any(arm_dsp, arm_mve, arm_neon, riscv_v, x86_64_vectors)))]
+#[cfg(not(byte_maxima))]
 use pool_each as pool;
 
 use crate::Pool2d;
@@ -80,6 +80,7 @@ fn pool_each(window: &Window, mut input: &[i8], outputs: &mut [i8]) {
             let mut input = tail(input, line.wrapping_mul(window.line));
             for _ in 0..pixels {
                 for (maximum, &x) in pixel.iter_mut().zip(input) {
+                    // Unrolled, it takes fewer instructions but where there are few registers.
                     if cfg!(arm_v6m) {
                         rolled();
                     }

@@ -5,8 +5,8 @@
 
 use crate::add::AddSub;
 use crate::lines::tail;
-use crate::quant::{Channel, requantize_accumulator};
-use tealight_types::ActivationRange;
+use crate::quant::{Channel, clamp, requantize_accumulator};
+use tealight_types::{ActivationRange, Quantization};
 
 /// The number of rows that are multiplied together if there are that many: at least four, or 1.
 pub(crate) const ROWS: usize = 4;
@@ -185,4 +185,20 @@ pub(crate) fn requantize(
 #[inline]
 pub(crate) fn add_some(_: &AddSub, _: &[i8], _: &[i8], _: &mut [i8]) -> usize {
     0
+}
+
+/// Quantizes to codes of 8 bits within `bounds`, of either sign.
+#[inline]
+pub(crate) fn quantize_bytes(to: Quantization, bounds: [i32; 2], input: &[f32], output: &mut [u8]) {
+    for (output, &x) in output.iter_mut().zip(input) {
+        *output = clamp(to.quantize_i16(x).into(), bounds) as u8;
+    }
+}
+
+/// Dequantizes codes of 8 bits, signed or not.
+#[inline]
+pub(crate) fn dequantize_bytes(from: Quantization, signed: bool, input: &[u8], output: &mut [f32]) {
+    for (output, &code) in output.iter_mut().zip(input) {
+        *output = from.dequantize(if signed { code.cast_signed().into() } else { code.into() });
+    }
 }

@@ -9,21 +9,6 @@ use crate::quant::Channel;
 use core::arch::asm;
 use tealight_types::ActivationRange;
 
-/// The directive that the assembly of a naked function begins with: on ARMv8-M the assembler knows the instructions of
-/// the extension only for a core that has it, whatever the compiler's flags are.
-#[cfg(arm_v8m)]
-macro_rules! core {
-    () => {
-        ".cpu cortex-m33"
-    };
-}
-#[cfg(not(arm_v8m))]
-macro_rules! core {
-    () => {
-        ""
-    };
-}
-
 #[macro_use]
 mod requantization;
 

@@ -28,20 +28,6 @@ impl<const N: usize> Maxima<N> for Words<N> {
     }
 }
 
-/// The assembler knows the instructions of ARMv8-M's extension only for a core that has it.
-#[cfg(all(arm_v8m, not(arm_mve)))]
-macro_rules! core {
-    () => {
-        ".cpu cortex-m33"
-    };
-}
-#[cfg(not(all(arm_v8m, not(arm_mve))))]
-macro_rules! core {
-    () => {
-        ""
-    };
-}
-
 /// The bytes of `from` where those of `a` are at least those of `b`, of `other` elsewhere.
 #[inline]
 fn select(a: [i8; 4], b: [i8; 4], from: [i8; 4], other: [i8; 4]) -> [i8; 4] {

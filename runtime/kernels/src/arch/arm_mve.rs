@@ -22,8 +22,12 @@ use core::ptr;
 use tealight_types::ActivationRange;
 
 mod lines;
+#[cfg(arm_vfp)]
+mod quantize;
 
 pub(crate) use lines::depthwise_lines;
+#[cfg(arm_vfp)]
+pub(crate) use quantize::{dequantize_bytes, quantize_bytes};
 
 /// [`portable::SHORTEST_RUN`](crate::portable::SHORTEST_RUN): copying shorter runs takes less than their loops.
 pub(crate) const SHORTEST_RUN: usize = 8;

@@ -11,7 +11,7 @@ use crate::quant::{Channel, requantize_accumulator};
 #[cfg(target_pointer_width = "64")]
 use crate::{Conv2d, conv2d};
 use crate::{DepthwiseConv2d, Pool2d, arch, depthwise_conv2d, max_pool2d, paired, portable};
-use tealight_types::{ActivationRange, Multiplier, Window2d};
+use tealight_types::{ActivationRange, Multiplier, Quantization, Window2d};
 
 /// Runs `cases` random cases and returns the number of the first in which the two differ.
 ///
@@ -72,6 +72,7 @@ pub fn compare_arch(cases: u32) -> Option<u32> {
             && same_rows_of_depthwise(&mut random)
             && same_sums(&mut random)
             && same_maxima(&mut random)
+            && same_conversions(&mut random)
             && same_copies(&mut random)
             && compare_float::same(&mut random)
             && compare_blocks::same(&mut random);
@@ -469,6 +470,39 @@ fn same_maxima(random: &mut Random) -> bool {
         p.activation.clamp(inputs.fold(i8::MIN, |most, &x| most.max(x)).into())
     });
     maxima.iter().zip(expected.chain(core::iter::once(7))).all(|(&maximum, expected)| maximum == expected)
+}
+
+/// Compares conversions from `f32` to 8 bits and back with their definitions.
+#[inline(never)]
+fn same_conversions(random: &mut Random) -> bool {
+    const MOST: usize = 40;
+    // From the least scales to the greatest, and usual ones; some are powers of two.
+    let exponent = if random.below(8) == 0 { random.below(255) } else { 110 + random.below(30) };
+    let mantissa = if random.below(4) == 0 { 0 } else { random.below(1 << 23) };
+    let signed = random.below(2) == 0;
+    let bounds = if signed { [-128, 127] } else { [0, 255] };
+    let by = Quantization {
+        scale: f32::from_bits((exponent << 23 | mantissa) as u32),
+        zero_point: random.below(256) as i32 + bounds[0],
+    };
+    let values: [f32; MOST] = core::array::from_fn(|_| {
+        // At integers and halves, and just beside them; rarely anything.
+        let half = (random.below(1200) as f32 - 600.0) * 0.5 * by.scale;
+        let bits = if random.below(64) == 0 { random.next() } else { half.to_bits() };
+        f32::from_bits(bits.wrapping_add(random.below(5) as u32).wrapping_sub(2))
+    });
+    let from = random.below(4);
+    let values = values.get(from..from + random.below(MOST - 3)).unwrap_or(&[]);
+    let (mut a, mut b) = ([7u8; MOST], [7u8; MOST]);
+    arch::quantize_bytes(by, bounds, values, &mut a);
+    portable::quantize_bytes(by, bounds, values, &mut b);
+    let codes: [i8; MOST] = random.bytes();
+    let codes = codes.map(i8::cast_unsigned);
+    let codes = codes.get(from..from + values.len()).unwrap_or(&[]);
+    let (mut c, mut d) = ([7.0f32; MOST], [7.0f32; MOST]);
+    arch::dequantize_bytes(by, signed, codes, &mut c);
+    portable::dequantize_bytes(by, signed, codes, &mut d);
+    a == b && c.map(f32::to_bits) == d.map(f32::to_bits)
 }
 
 /// Compares the sums of two operands of one shape with those of single elements.

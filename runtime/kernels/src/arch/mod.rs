@@ -5,6 +5,21 @@
 //! which multiply-accumulate and saturating instructions set, besides the condition flags; on RISC-V `vtype`, `vl` and
 //! `vcsr` (The Rust Reference, "Inline assembly", rules). It is therefore used only if no instruction sets any of them.
 
+/// The directive that assembly with the DSP extension begins with: on ARMv8-M the assembler knows its instructions only
+/// for a core that has it, whatever the compiler's flags are.
+#[cfg(all(arm_dsp, arm_v8m, not(arm_mve)))]
+macro_rules! core {
+    () => {
+        ".cpu cortex-m33"
+    };
+}
+#[cfg(any(arm_mve, all(arm_dsp, not(arm_v8m))))]
+macro_rules! core {
+    () => {
+        ""
+    };
+}
+
 #[cfg(all(arm_dsp, arm_vfp))]
 mod arm_blocks;
 #[cfg(all(arm_dsp, not(arm_mve)))]
@@ -177,6 +192,19 @@ pub(crate) use crate::portable::PADDED;
 pub(crate) use crate::portable::POOLED;
 #[cfg(not(any(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, riscv_v, x86_64_vectors)))]
 pub(crate) use crate::portable::add_some;
+
+#[cfg(not(any(soft_f32, arm_mve, riscv_v)))]
+pub(crate) use crate::portable::dequantize_bytes;
+#[cfg(not(any(soft_f32, arm_mve, arm_neon, riscv_v)))]
+pub(crate) use crate::portable::quantize_bytes;
+#[cfg(all(soft_f32, not(riscv_v)))]
+pub(crate) use crate::soft_f32::{dequantize_bytes, quantize_bytes};
+#[cfg(all(arm_mve, arm_vfp))]
+pub(crate) use arm_mve::{dequantize_bytes, quantize_bytes};
+#[cfg(arm_neon)]
+pub(crate) use arm_neon::float::quantize_bytes;
+#[cfg(riscv_v)]
+pub(crate) use riscv_v::{dequantize_bytes, quantize_bytes};
 
 /// Whether lines of depthwise convolutions are copied with their padding for [`depthwise`]. Where there are
 /// [`depthwise_lines`], other windows are clipped.

@@ -12,6 +12,7 @@ mod depthwise;
 mod finish;
 mod gather;
 mod multiply;
+mod quantize;
 mod types;
 
 use crate::portable::Window;
@@ -25,6 +26,7 @@ pub(crate) use add::add_some;
 pub(crate) use depthwise::depthwise_line;
 pub(crate) use gather::{copy_run, gather};
 pub(crate) use multiply::multiply;
+pub(crate) use quantize::{dequantize_bytes, quantize_bytes};
 
 /// [`portable::ROWS`](crate::portable::ROWS): [`composed::multiply`] has only what is left of fewer than four rows.
 pub(crate) const ROWS: usize = 1;

@@ -5,15 +5,18 @@
 use crate::arch::lanes::{self, Element, some_bytes, some_halves};
 use crate::float::Weight;
 use crate::float::products::{Pixels, rows_fit};
-use crate::portable::Window;
+use crate::lines::run;
+use crate::portable::{self, Window};
 use core::arch::aarch64::{
-    float32x4_t, int8x8_t, uint16x8_t, vaddq_f32, vbslq_f32, vcgtq_f32, vcltq_f32, vcombine_f32, vcombine_u16,
-    vcreate_s8, vcreate_u16, vcvtq_f32_s32, vdupq_n_f32, vget_high_s16, vget_low_f32, vget_low_s16, vld1_f32, vld1_s8,
-    vld1q_f32, vld1q_lane_f32, vld1q_u16, vmaxq_f32, vminq_f32, vmovl_s8, vmovl_s16, vmulq_f32, vmulq_n_f32,
-    vpaddq_f32, vreinterpretq_f32_f64, vreinterpretq_f64_f32, vst1q_f32, vtrn1q_f64, vtrn2q_f64,
+    float32x4_t, int8x8_t, uint16x8_t, vaddq_f32, vbslq_f32, vcgtq_f32, vcltq_f32, vcombine_f32, vcombine_s8,
+    vcombine_s16, vcombine_u16, vcreate_s8, vcreate_u16, vcvtaq_s32_f32, vcvtq_f32_s32, vdivq_f32, vdupq_n_f32,
+    vdupq_n_s32, vget_high_s16, vget_low_f32, vget_low_s16, vld1_f32, vld1_s8, vld1q_f32, vld1q_lane_f32, vld1q_u16,
+    vmaxq_f32, vmaxq_s32, vminq_f32, vminq_s32, vmovl_s8, vmovl_s16, vmovn_s16, vmovn_s32, vmulq_f32, vmulq_n_f32,
+    vpaddq_f32, vqaddq_s32, vreinterpretq_f32_f64, vreinterpretq_f64_f32, vst1q_f32, vst1q_s8, vtrn1q_f64, vtrn2q_f64,
 };
 use core::arch::asm;
 use half::f16;
+use tealight_types::Quantization;
 
 /// The eight lanes of a sum.
 #[derive(Clone, Copy)]
@@ -523,4 +526,26 @@ pub(crate) fn depthwise_pixels<W: Weight>(pixels: &Pixels<'_, &[W]>, outputs: &m
         // SAFETY: this file is compiled only for targets with NEON, and the operands fit.
         unsafe { lanes::depthwise_pixels(pixels, outputs) }
     }
+}
+
+/// [`portable::quantize_bytes`]: sixteen at a time.
+pub(crate) fn quantize_bytes(to: Quantization, bounds: [i32; 2], input: &[f32], output: &mut [u8]) {
+    let len = input.len().min(output.len());
+    let (input, output) = (run(input, 0, len), output.get_mut(..len).unwrap_or(&mut []));
+    let ((blocks, inputs), (output_blocks, outputs)) = (input.as_chunks::<16>(), output.as_chunks_mut::<16>());
+    // SAFETY: this file is compiled only for targets with NEON; loads and stores are of sixteen elements.
+    unsafe {
+        let (scale, zero_point) = (vdupq_n_f32(to.scale), vdupq_n_s32(to.zero_point));
+        let [low, high] = bounds.map(|bound| vdupq_n_s32(bound));
+        for (block, output) in blocks.iter().zip(output_blocks) {
+            // `FCVTAS` rounds halves away from zero and saturates; what is no number becomes 0.
+            let four = |from| {
+                let quotient = vcvtaq_s32_f32(vdivq_f32(vld1q_f32(block.as_ptr().add(from)), scale));
+                vmovn_s32(vminq_s32(vmaxq_s32(vqaddq_s32(quotient, zero_point), low), high))
+            };
+            let eight = |from| vmovn_s16(vcombine_s16(four(from), four(from + 4)));
+            vst1q_s8(output.as_mut_ptr().cast(), vcombine_s8(eight(0), eight(8)));
+        }
+    }
+    portable::quantize_bytes(to, bounds, inputs, outputs);
 }

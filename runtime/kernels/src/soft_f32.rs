@@ -1,17 +1,37 @@
-//! Quantization in integers, for cores that would divide in software.
+//! Conversions between `f32` and integers in integers, for cores and vectors without floating point.
 //!
 //! With 24-bit mantissas `m` and exponents `e`, `x / scale` is `m_x / m_scale * 2^(e_x - e_scale)`. One product with a
 //! reciprocal of 32 bits yields the quotient of the mantissas times 2^31, at most 3 too small. The nearest `f32` is at most
 //! 128 away from that. Unless a half lies in between, rounding gives the same integer as rounding the `f32`.
+//!
+//! `scale * n` with `n` below 256 is `m_scale * n`, which fits 32 bits, rounded to its first 24: to nearest, ties to even.
 
 use crate::quant::clamp;
 use tealight_types::Quantization;
 
 /// The sum of both distances, rounded up.
-const MARGIN: u32 = 132;
+pub(crate) const MARGIN: u32 = 132;
 
 /// Quotients of at least this power of two are out of range of all types with any zero point.
 const BEYOND: i32 = 17;
+
+/// [`portable::quantize_bytes`](crate::portable::quantize_bytes).
+// One function for both types in a program.
+#[inline(never)]
+pub(crate) fn quantize_bytes(to: Quantization, bounds: [i32; 2], input: &[f32], output: &mut [u8]) {
+    quantize_each(to, bounds, input, output, |code| code as u8);
+}
+
+/// [`portable::dequantize_bytes`](crate::portable::dequantize_bytes).
+#[inline(never)]
+pub(crate) fn dequantize_bytes(from: Quantization, signed: bool, input: &[u8], output: &mut [f32]) {
+    let Some(factor) = Factor::new(from, signed) else {
+        return crate::portable::dequantize_bytes(from, signed, input, output);
+    };
+    for (output, &code) in output.iter_mut().zip(input) {
+        *output = factor.value(code);
+    }
+}
 
 /// Quantizes elements to integers within `bounds`, which are at most those of int16.
 #[inline]
@@ -40,9 +60,9 @@ fn quantize(to: Quantization, x: f32) -> i32 {
 #[derive(Clone, Copy)]
 pub(crate) struct Reciprocal {
     /// `2^55 / m_scale`, rounded down, less one where that is a whole number.
-    reciprocal: u32,
+    pub(crate) reciprocal: u32,
     /// The exponent of the scale, as it is stored.
-    exponent: i32,
+    pub(crate) exponent: i32,
     zero_point: i32,
 }
 
@@ -85,19 +105,88 @@ impl Reciprocal {
     }
 }
 
-/// `(2^55 - 1) / mantissa`, rounded down, bit by bit: a division of 64 bits would take several hundred bytes of flash.
+/// A scale to multiply codes of 8 bits with.
+#[derive(Clone, Copy)]
+pub(crate) struct Factor {
+    /// The bits to invert for codes that are unsigned: the sign, if there is one.
+    pub(crate) flip: u8,
+    /// The zero point of these.
+    pub(crate) zero_point: i32,
+    pub(crate) mantissa: u32,
+    /// What is added to the mantissa of a product of 24 bits.
+    pub(crate) exponent: u32,
+}
+
+impl Factor {
+    /// `None` for a zero point out of range, a scale of 0 and those near to the limits of `f32`.
+    #[inline]
+    pub(crate) fn new(by: Quantization, signed: bool) -> Option<Self> {
+        let bits = by.scale.to_bits();
+        let flip = if signed { 0x80 } else { 0 };
+        let zero_point = by.zero_point.wrapping_add(flip.into());
+        // Not negative, of which the exponent seems to be above 255.
+        if !(1..=254 - 9).contains(&(bits >> 23)) || !(0..=255).contains(&zero_point) {
+            return None;
+        }
+        Some(Self { flip, zero_point, mantissa: mantissa(bits), exponent: ((bits >> 23) - 1) << 23 })
+    }
+
+    /// The value that a code represents.
+    #[inline]
+    pub(crate) fn value(&self, code: u8) -> f32 {
+        let whole = i32::from(code ^ self.flip) - self.zero_point;
+        let product = self.mantissa.wrapping_mul(whole.unsigned_abs());
+        if product == 0 {
+            return 0.0;
+        }
+        let zeros = leading_zeros(product);
+        let aligned = product << zeros;
+        // Does not overflow: at most 255 times the mantissa, and a power of two times the mantissa has zeros below.
+        let rounded = aligned.wrapping_add(127 + ((aligned >> 8) & 1)) >> 8;
+        let magnitude = rounded.wrapping_add(self.exponent).wrapping_add(8u32.wrapping_sub(zeros) << 23);
+        f32::from_bits(magnitude | (whole.cast_unsigned() & 1 << 31))
+    }
+}
+
+/// `(2^55 - 1) / mantissa`, rounded down, a digit at a time: a division of 64 bits would take several hundred bytes of
+/// flash.
 #[inline]
 fn reciprocal(mantissa: u32) -> u32 {
     let (mut quotient, mut remainder) = (0, (1 << 23) - 1);
-    for _ in 0..32 {
-        remainder = (remainder << 1) | 1;
-        quotient <<= 1;
-        if remainder >= mantissa {
-            remainder -= mantissa;
-            quotient |= 1;
+    if cfg!(arm_v6m) {
+        // Bits, without divisions.
+        for _ in 0..32 {
+            remainder = (remainder << 1) | 1;
+            quotient <<= 1;
+            if remainder >= mantissa {
+                remainder -= mantissa;
+                quotient |= 1;
+            }
+        }
+    } else {
+        for _ in 0..4 {
+            let dividend = (remainder << 8) | 0xff;
+            quotient = (quotient << 8) | dividend.checked_div(mantissa).unwrap_or(0);
+            remainder = dividend.checked_rem(mantissa).unwrap_or(0);
         }
     }
     quotient
+}
+
+/// The leading zeros of a number that has at most eight.
+#[inline]
+fn leading_zeros(number: u32) -> u32 {
+    if cfg!(not(any(arm_v6m, target_arch = "riscv32", target_arch = "riscv64"))) {
+        return number.leading_zeros();
+    }
+    let (mut bits, mut rest) = (0, number >> 24);
+    for step in [4, 2, 1] {
+        if rest >> step != 0 {
+            rest >>= step;
+            bits += step;
+        }
+    }
+    8u32.wrapping_sub(bits + rest)
 }
 
 /// The 24 bits of a number that is not subnormal.
@@ -158,5 +247,30 @@ mod tests {
         }
         // Few, where they are as likely as in use.
         assert!(divisions < cases / 4, "{divisions}");
+    }
+
+    #[test]
+    fn values_are_those_of_a_product() {
+        let mut state = 1u32;
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) ^ (state << 13)
+        };
+        for _ in 0..if cfg!(miri) { 10 } else { 5_000 } {
+            let exponent = if random() % 4 == 0 { random() % 256 } else { 110 + random() % 30 };
+            let mantissa = [random() & 0x7f_ffff, 0, 1, 0x7f_ffff][random() as usize % 4];
+            let scale = f32::from_bits((exponent << 23) | mantissa);
+            let signed = random() % 2 == 0;
+            let from = Quantization::new(scale, (random() % 256).cast_signed() - if signed { 128 } else { 0 });
+            let Some(factor) = Factor::new(from, signed) else {
+                assert!(!(1..=245).contains(&exponent));
+                continue;
+            };
+            for code in 0..=255u8 {
+                let mut expected = [0.0];
+                crate::portable::dequantize_bytes(from, signed, &[code], &mut expected);
+                assert_eq!([factor.value(code)].map(f32::to_bits), expected.map(f32::to_bits), "{code} of {from:?}");
+            }
+        }
     }
 }

@@ -69,10 +69,10 @@ impl AddSub {
 }
 
 /// An operand of a sum: its elements, its zero point, and its factor.
-#[cfg(any(arm_v6m, arm_v7m, all(arm_dsp, not(arm_mve))))]
+#[cfg(any(arm_v6m, arm_v7m, riscv_m, all(arm_dsp, not(arm_mve))))]
 pub(crate) type Operand<'a> = (&'a [i8], i32, Multiplier);
 
-#[cfg(any(arm_v6m, arm_v7m, all(arm_dsp, not(arm_mve))))]
+#[cfg(any(arm_v6m, arm_v7m, riscv_m, all(arm_dsp, not(arm_mve))))]
 impl AddSub {
     /// The operands of `count` sums, that first whose factor is one half of its multiplier. `None` unless the other factor
     /// is smaller, that of the output less than a quarter, and all other numbers are those of 8-bit operands.

@@ -80,7 +80,7 @@ pub(crate) use arm_v7m::{
     ROWS, SHORTEST_RUN, add_some, copy_run, depthwise, dot_rows, multiply, multiply_taps, requantize,
 };
 #[cfg(riscv_m)]
-pub(crate) use riscv_m::{ROWS, SHORTEST_RUN, depthwise, dot_rows, multiply, multiply_taps, requantize};
+pub(crate) use riscv_m::{ROWS, SHORTEST_RUN, add_some, depthwise, dot_rows, multiply, multiply_taps, requantize};
 #[cfg(riscv_v)]
 pub(crate) use riscv_v::{
     POOLED, ROWS, SHORTEST_RUN, add_some, copy_run, depthwise, depthwise_line, dot_rows, gather, multiply,
@@ -190,7 +190,7 @@ pub(crate) type Maxima4 = [i32; 4];
 pub(crate) use crate::portable::PADDED;
 #[cfg(not(any(arm_mve, arm_neon, riscv_v)))]
 pub(crate) use crate::portable::POOLED;
-#[cfg(not(any(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, riscv_v, x86_64_vectors)))]
+#[cfg(not(any(arm_dsp, arm_mve, arm_neon, arm_v6m, arm_v7m, riscv_m, riscv_v, x86_64_vectors)))]
 pub(crate) use crate::portable::add_some;
 
 #[cfg(not(any(soft_f32, arm_mve, riscv_v)))]

@@ -5,6 +5,7 @@
 //! products, and the addresses advance every four elements. A single input is multiplied with eight rows.
 
 use super::channels;
+use crate::add::AddSub;
 use crate::matrix::{Filters, Inputs, Output};
 use crate::portable::{Steps, Window};
 use crate::quant::{Channel, requantize_accumulator};
@@ -830,4 +831,43 @@ pub(crate) fn requantize(
             None => seldom(sum, channel, output),
         };
     }
+}
+
+/// [`portable::add_some`](crate::portable::add_some): all elements, or none unless the factors are [`AddSub::in_order`].
+#[inline(never)]
+pub(crate) fn add_some(p: &AddSub, a: &[i8], b: &[i8], output: &mut [i8]) -> usize {
+    let count = output.len();
+    let Some([(a, zero_point, factor), (b, other_zero_point, other)]) = p.in_order(a, b, count) else { return 0 };
+    // Twice the shifted elements, so that the high halves of the products need no shift.
+    let doubled = |x: i8, zero_point: i32| (i32::from(x) << 21) - (zero_point << 21);
+    let [shift, output_shift] = [other.shift, p.output.shift].map(i32::unsigned_abs);
+    for ((output, &a), &b) in output.iter_mut().zip(a).zip(b) {
+        let a = rounded_high_product(doubled(a, zero_point), factor.multiplier);
+        let b = rounded_high_product(doubled(b, other_zero_point), other.multiplier);
+        // Below 2^28 and 2^27, so that twice the sum fits.
+        let sum = a.wrapping_add(divide_by_power(b, shift));
+        let scaled = divide_by_power(rounded_high_product(sum << 1, p.output.multiplier), output_shift);
+        *output = p.activation.clamp(scaled.wrapping_add(p.output_zero_point));
+    }
+    count
+}
+
+/// `a * b / 2^32`, rounded to nearest, ties upward.
+#[inline]
+fn rounded_high_product(a: i32, b: i32) -> i32 {
+    let product = i64::from(a) * i64::from(b);
+    if cfg!(target_arch = "riscv32") {
+        // The highest bit of the low half carries.
+        ((product >> 32) as i32).wrapping_add(((product as u32) >> 31).cast_signed())
+    } else {
+        (product.wrapping_add(1 << 31) >> 32) as i32
+    }
+}
+
+/// `x / 2^power`, rounded to nearest, ties away from zero; `power` is from 1 to 31.
+#[inline]
+fn divide_by_power(x: i32, power: u32) -> i32 {
+    // A negative number is decremented, so that its halves are rounded down.
+    let doubled = x.wrapping_add(x >> 31).wrapping_shr(power.wrapping_sub(1));
+    (doubled >> 1).wrapping_add(doubled & 1)
 }

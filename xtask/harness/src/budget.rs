@@ -415,7 +415,7 @@ mod tests {
     }
 
     /// Per cent; `docs/src/benchmarks.md` states them.
-    const MEDIAN_ERROR: f64 = 2.0;
+    const MEDIAN_ERROR: f64 = 1.0;
     const LARGEST_ERROR: f64 = 7.5;
 
     #[test]

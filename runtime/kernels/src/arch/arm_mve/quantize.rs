@@ -15,8 +15,8 @@ pub(crate) fn quantize_bytes(to: Quantization, [low, high]: [i32; 2], input: &[f
     let len = input.len().min(output.len());
     let (input, output) = (run(input, 0, len), output.get_mut(..len).unwrap_or(&mut []));
     let ((blocks, inputs), (output_blocks, outputs)) = (input.as_chunks::<4>(), output.as_chunks_mut::<4>());
-    // SAFETY: the loop reads and writes all blocks of four, of which both have as many. Conversions and saturation set flags of the
-    // FPSCR, so the flags are not preserved.
+    // SAFETY: the loop reads and writes all blocks of four, of which both have as many. Conversions and saturation set
+    // flags of the FPSCR, so the flags are not preserved.
     unsafe {
         asm!(
             "mov r12, lr",
@@ -66,8 +66,8 @@ pub(crate) fn dequantize_bytes(from: Quantization, signed: bool, input: &[u8], o
     let ((blocks, inputs), (output_blocks, outputs)) = (input.as_chunks::<4>(), output.as_chunks_mut::<4>());
     // With its sign inverted, a signed code is an unsigned one that is 128 higher.
     let flip = if signed { 0x80 } else { 0 };
-    // SAFETY: the loop reads and writes all blocks of four, of which both have as many. Products set flags of the FPSCR, so the
-    // flags are not preserved.
+    // SAFETY: the loop reads and writes all blocks of four, of which both have as many. Products set flags of the FPSCR,
+    // so the flags are not preserved.
     unsafe {
         asm!(
             "mov r12, lr",

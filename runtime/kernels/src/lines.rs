@@ -36,6 +36,14 @@ pub(crate) fn run<T>(slice: &[T], from: usize, len: usize) -> &[T] {
     tail(slice, from).get(..len).unwrap_or(&[])
 }
 
+/// Both slices, cut to the length of the shorter one.
+#[cfg(any(arm_mve, arm_neon, x86_64_vectors))]
+#[inline(always)]
+pub(crate) fn of_equal_length<'a, T, U>(input: &'a [T], output: &'a mut [U]) -> (&'a [T], &'a mut [U]) {
+    let len = input.len().min(output.len());
+    (run(input, 0, len), output.get_mut(..len).unwrap_or(&mut []))
+}
+
 /// The elements of a line before, in and after a range of its pixels, of `channels` elements each; `None` if it is shorter.
 #[inline]
 pub(crate) fn split_line<'a, T>(line: &'a mut [T], pixels: &Range<usize>, channels: usize) -> Option<[&'a mut [T]; 3]> {

@@ -80,7 +80,7 @@ fn pool_each(window: &Window, mut input: &[i8], outputs: &mut [i8]) {
             let mut input = tail(input, line.wrapping_mul(window.line));
             for _ in 0..pixels {
                 for (maximum, &x) in pixel.iter_mut().zip(input) {
-                    // Unrolled, it takes fewer instructions but where there are few registers.
+                    // Unrolled, the loop takes fewer instructions, except on cores with few registers.
                     if cfg!(arm_v6m) {
                         rolled();
                     }

@@ -122,7 +122,8 @@ const fn high_product(a: i32, b: i32) -> i32 {
 }
 
 /// `x / 2^(places + 1)`, ties upward.
-const fn halve(x: i32, places: i32) -> i32 {
+#[inline]
+pub(crate) const fn halve(x: i32, places: i32) -> i32 {
     let doubled = x.wrapping_shr(places.cast_unsigned());
     (doubled >> 1) + (doubled & 1)
 }

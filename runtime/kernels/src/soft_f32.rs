@@ -63,7 +63,7 @@ pub(crate) struct Reciprocal {
     pub(crate) reciprocal: u32,
     /// The exponent of the scale, as it is stored.
     pub(crate) exponent: i32,
-    zero_point: i32,
+    pub(crate) zero_point: i32,
 }
 
 impl Reciprocal {
@@ -200,6 +200,22 @@ mod tests {
     use super::*;
     use tealight_types::ActivationRangeI16;
 
+    /// The same numbers each time.
+    fn generator() -> impl FnMut() -> u32 {
+        let mut state = 1u32;
+        move || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) ^ (state << 13)
+        }
+    }
+
+    /// Mostly a usual scale, else one of any exponent; often the first or the last of an exponent.
+    fn scale(random: &mut impl FnMut() -> u32) -> f32 {
+        let exponent = if random().is_multiple_of(4) { random() % 256 } else { 110 + random() % 30 };
+        let mantissa = [random() & 0x7f_ffff, 0, 1, 0x7f_ffff][random() as usize % 4];
+        f32::from_bits((exponent << 23) | mantissa)
+    }
+
     /// What quantization to the type with the most codes makes of `x`, in both ways; and whether it took a division.
     fn same(to: Quantization, x: f32) -> bool {
         let mut code = [0];
@@ -217,23 +233,16 @@ mod tests {
 
     #[test]
     fn integers_are_those_of_a_division() {
-        let mut state = 1u32;
-        let mut random = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) ^ (state << 13)
-        };
+        let mut random = generator();
         let cases = if cfg!(miri) { 50 } else { 20_000 };
         let mut divisions = 0;
         for _ in 0..cases {
-            // From the least scales to the greatest, and usual ones.
-            let exponent = if random() % 4 == 0 { random() % 256 } else { 110 + random() % 30 };
-            let mantissa = [random() & 0x7f_ffff, 0, 1, 0x7f_ffff][random() as usize % 4];
-            let scale = f32::from_bits((exponent << 23) | mantissa);
+            let scale = scale(&mut random);
             let zero_point = i32::from(random() as i16);
             let to = Quantization::new(scale, zero_point);
             for _ in 0..20 {
                 // Around integers and halves, where rounding matters, and anything.
-                let whole = (random() % 140_000) as f32 * if random() % 2 == 0 { 0.5 } else { 1.0 } - 35_000.0;
+                let whole = (random() % 140_000) as f32 * if random().is_multiple_of(2) { 0.5 } else { 1.0 } - 35_000.0;
                 let near = f32::from_bits((whole * scale).to_bits().wrapping_add(random() % 9).wrapping_sub(4));
                 let small = f32::from_bits(((random() % 600) as f32 * 0.5 * scale).to_bits() ^ (random() % 4));
                 let any = f32::from_bits(random() ^ (random() << 16));
@@ -251,19 +260,13 @@ mod tests {
 
     #[test]
     fn values_are_those_of_a_product() {
-        let mut state = 1u32;
-        let mut random = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) ^ (state << 13)
-        };
+        let mut random = generator();
         for _ in 0..if cfg!(miri) { 10 } else { 5_000 } {
-            let exponent = if random() % 4 == 0 { random() % 256 } else { 110 + random() % 30 };
-            let mantissa = [random() & 0x7f_ffff, 0, 1, 0x7f_ffff][random() as usize % 4];
-            let scale = f32::from_bits((exponent << 23) | mantissa);
-            let signed = random() % 2 == 0;
+            let scale = scale(&mut random);
+            let signed = random().is_multiple_of(2);
             let from = Quantization::new(scale, (random() % 256).cast_signed() - if signed { 128 } else { 0 });
             let Some(factor) = Factor::new(from, signed) else {
-                assert!(!(1..=245).contains(&exponent));
+                assert!(!(1..=245).contains(&(scale.to_bits() >> 23)));
                 continue;
             };
             for code in 0..=255u8 {

@@ -476,7 +476,7 @@ fn same_maxima(random: &mut Random) -> bool {
 #[inline(never)]
 fn same_conversions(random: &mut Random) -> bool {
     const MOST: usize = 40;
-    // From the least scales to the greatest, and usual ones; some are powers of two.
+    // Mostly usual scales, a few of any exponent; a quarter of them are powers of two.
     let exponent = if random.below(8) == 0 { random.below(255) } else { 110 + random.below(30) };
     let mantissa = if random.below(4) == 0 { 0 } else { random.below(1 << 23) };
     let signed = random.below(2) == 0;

@@ -8,7 +8,7 @@ use super::channels;
 use crate::add::AddSub;
 use crate::matrix::{Filters, Inputs, Output};
 use crate::portable::{Steps, Window};
-use crate::quant::{Channel, requantize_accumulator};
+use crate::quant::{Channel, halve, requantize_accumulator};
 use core::arch::asm;
 use tealight_types::ActivationRange;
 
@@ -840,13 +840,12 @@ pub(crate) fn add_some(p: &AddSub, a: &[i8], b: &[i8], output: &mut [i8]) -> usi
     let Some([(a, zero_point, factor), (b, other_zero_point, other)]) = p.in_order(a, b, count) else { return 0 };
     // Twice the shifted elements, so that the high halves of the products need no shift.
     let doubled = |x: i8, zero_point: i32| (i32::from(x) << 21) - (zero_point << 21);
-    let [shift, output_shift] = [other.shift, p.output.shift].map(i32::unsigned_abs);
     for ((output, &a), &b) in output.iter_mut().zip(a).zip(b) {
         let a = rounded_high_product(doubled(a, zero_point), factor.multiplier);
         let b = rounded_high_product(doubled(b, other_zero_point), other.multiplier);
         // Below 2^28 and 2^27, so that twice the sum fits.
-        let sum = a.wrapping_add(divide_by_power(b, shift));
-        let scaled = divide_by_power(rounded_high_product(sum << 1, p.output.multiplier), output_shift);
+        let sum = a.wrapping_add(divide_by_power(b, other.shift));
+        let scaled = divide_by_power(rounded_high_product(sum << 1, p.output.multiplier), p.output.shift);
         *output = p.activation.clamp(scaled.wrapping_add(p.output_zero_point));
     }
     count
@@ -864,10 +863,9 @@ fn rounded_high_product(a: i32, b: i32) -> i32 {
     }
 }
 
-/// `x / 2^power`, rounded to nearest, ties away from zero; `power` is from 1 to 31.
+/// `x * 2^shift`, rounded to nearest, ties away from zero; `shift` is from -31 to -1.
 #[inline]
-fn divide_by_power(x: i32, power: u32) -> i32 {
+fn divide_by_power(x: i32, shift: i32) -> i32 {
     // A negative number is decremented, so that its halves are rounded down.
-    let doubled = x.wrapping_add(x >> 31).wrapping_shr(power.wrapping_sub(1));
-    (doubled >> 1).wrapping_add(doubled & 1)
+    halve(x.wrapping_add(x >> 31), !shift)
 }

@@ -3,7 +3,7 @@
 //! The registers of the floating-point unit are the lanes of the vectors. The vectors' own conversions belong to their
 //! floating-point extension, which flushes subnormal numbers to zero.
 
-use crate::lines::run;
+use crate::lines::of_equal_length;
 use crate::portable;
 use core::arch::asm;
 use tealight_types::Quantization;
@@ -12,8 +12,7 @@ use tealight_types::Quantization;
 // One function for both types in a program.
 #[inline(never)]
 pub(crate) fn quantize_bytes(to: Quantization, [low, high]: [i32; 2], input: &[f32], output: &mut [u8]) {
-    let len = input.len().min(output.len());
-    let (input, output) = (run(input, 0, len), output.get_mut(..len).unwrap_or(&mut []));
+    let (input, output) = of_equal_length(input, output);
     let ((blocks, inputs), (output_blocks, outputs)) = (input.as_chunks::<4>(), output.as_chunks_mut::<4>());
     // SAFETY: the loop reads and writes all blocks of four, of which both have as many. Conversions and saturation set
     // flags of the FPSCR, so the flags are not preserved.
@@ -29,7 +28,7 @@ pub(crate) fn quantize_bytes(to: Quantization, [low, high]: [i32; 2], input: &[f
             "vdiv.f32 s1, s1, s4",
             "vdiv.f32 s2, s2, s4",
             "vdiv.f32 s3, s3, s4",
-            // Rounds halves away from zero and saturates; what is no number becomes 0.
+            // Rounds halves away from zero and saturates; NaN becomes 0.
             "vcvta.s32.f32 s0, s0",
             "vcvta.s32.f32 s1, s1",
             "vcvta.s32.f32 s2, s2",
@@ -61,8 +60,7 @@ pub(crate) fn quantize_bytes(to: Quantization, [low, high]: [i32; 2], input: &[f
 /// [`portable::dequantize_bytes`]: four at a time.
 #[inline(never)]
 pub(crate) fn dequantize_bytes(from: Quantization, signed: bool, input: &[u8], output: &mut [f32]) {
-    let len = input.len().min(output.len());
-    let (input, output) = (run(input, 0, len), output.get_mut(..len).unwrap_or(&mut []));
+    let (input, output) = of_equal_length(input, output);
     let ((blocks, inputs), (output_blocks, outputs)) = (input.as_chunks::<4>(), output.as_chunks_mut::<4>());
     // With its sign inverted, a signed code is an unsigned one that is 128 higher.
     let flip = if signed { 0x80 } else { 0 };

@@ -5,7 +5,7 @@
 use crate::arch::lanes::{self, Element, some_bytes, some_halves};
 use crate::float::Weight;
 use crate::float::products::{Pixels, rows_fit};
-use crate::lines::run;
+use crate::lines::of_equal_length;
 use crate::portable::{self, Window};
 use core::arch::aarch64::{
     float32x4_t, int8x8_t, uint16x8_t, vaddq_f32, vbslq_f32, vcgtq_f32, vcltq_f32, vcombine_f32, vcombine_s8,
@@ -530,15 +530,14 @@ pub(crate) fn depthwise_pixels<W: Weight>(pixels: &Pixels<'_, &[W]>, outputs: &m
 
 /// [`portable::quantize_bytes`]: sixteen at a time.
 pub(crate) fn quantize_bytes(to: Quantization, bounds: [i32; 2], input: &[f32], output: &mut [u8]) {
-    let len = input.len().min(output.len());
-    let (input, output) = (run(input, 0, len), output.get_mut(..len).unwrap_or(&mut []));
+    let (input, output) = of_equal_length(input, output);
     let ((blocks, inputs), (output_blocks, outputs)) = (input.as_chunks::<16>(), output.as_chunks_mut::<16>());
     // SAFETY: this file is compiled only for targets with NEON; loads and stores are of sixteen elements.
     unsafe {
         let (scale, zero_point) = (vdupq_n_f32(to.scale), vdupq_n_s32(to.zero_point));
         let [low, high] = bounds.map(|bound| vdupq_n_s32(bound));
         for (block, output) in blocks.iter().zip(output_blocks) {
-            // `FCVTAS` rounds halves away from zero and saturates; what is no number becomes 0.
+            // `FCVTAS` rounds halves away from zero and saturates; NaN becomes 0.
             let four = |from| {
                 let quotient = vcvtaq_s32_f32(vdivq_f32(vld1q_f32(block.as_ptr().add(from)), scale));
                 vmovn_s32(vminq_s32(vmaxq_s32(vqaddq_s32(quotient, zero_point), low), high))

@@ -1,5 +1,6 @@
 //! Conversions between `f32` and 8 bits, in integers: the subsets for embedded cores have no vectors of `f32`.
 
+use crate::lines::tail;
 use crate::portable;
 use crate::soft_f32::{Factor, MARGIN, Reciprocal};
 use core::arch::asm;
@@ -11,27 +12,20 @@ const FEW: usize = 16;
 /// [`portable::quantize_bytes`]: [`Reciprocal::quantize`] of as many elements at a time as four registers hold.
 #[inline(never)]
 pub(crate) fn quantize_bytes(to: Quantization, bounds: [i32; 2], mut input: &[f32], mut output: &mut [u8]) {
-    if let Some(reciprocal) = Reciprocal::new(to) {
-        while !input.is_empty() {
-            let done = quantize_some(&reciprocal, to.zero_point, bounds, input, output);
-            let end = done.saturating_add(FEW).min(input.len()).min(output.len());
-            if end == 0 {
-                break;
-            }
-            let (inputs, later_inputs) = input.split_at(end);
-            let (outputs, later_outputs) = core::mem::take(&mut output).split_at_mut(end);
-            if let (Some(inputs), Some(outputs)) = (inputs.get(done..), outputs.get_mut(done..)) {
-                portable::quantize_bytes(to, bounds, inputs, outputs);
-            }
-            (input, output) = (later_inputs, later_outputs);
-        }
+    let Some(reciprocal) = Reciprocal::new(to) else { return portable::quantize_bytes(to, bounds, input, output) };
+    loop {
+        let done = quantize_some(&reciprocal, bounds, input, output);
+        (input, output) = (tail(input, done), output.get_mut(done..).unwrap_or(&mut []));
+        let few = FEW.min(input.len()).min(output.len());
+        let Some((outputs, later)) = output.split_at_mut_checked(few).filter(|_| few != 0) else { return };
+        portable::quantize_bytes(to, bounds, input, outputs);
+        (input, output) = (tail(input, few), later);
     }
-    portable::quantize_bytes(to, bounds, input, output);
 }
 
 /// Quantizes elements up to the first ones of which one takes a division; returns their number.
 #[inline]
-fn quantize_some(by: &Reciprocal, zero_point: i32, [low, high]: [i32; 2], input: &[f32], output: &mut [u8]) -> usize {
+fn quantize_some(by: &Reciprocal, [low, high]: [i32; 2], input: &[f32], output: &mut [u8]) -> usize {
     let len = input.len().min(output.len());
     let mut left = len;
     if len == 0 {
@@ -48,7 +42,7 @@ fn quantize_some(by: &Reciprocal, zero_point: i32, [low, high]: [i32; 2], input:
             "vand.vx v8, v8, {exponents}",
             "vrsub.vx v8, v8, {shift}",
             "vmsgt.vx v0, v8, {most}",
-            // Elements that are far out of range, and what is no number, are left to the definition.
+            // Elements that are far out of range, and NaN, are left to the definition.
             "vmsle.vi v1, v8, 13",
             "vmin.vx v8, v8, {most}",
             "vsll.vi v12, v4, 8",
@@ -93,7 +87,7 @@ fn quantize_some(by: &Reciprocal, zero_point: i32, [low, high]: [i32; 2], input:
             sign = in(reg) i32::MIN,
             reciprocal = in(reg) by.reciprocal,
             margin = in(reg) MARGIN,
-            zero_point = in(reg) zero_point,
+            zero_point = in(reg) by.zero_point,
             low = in(reg) low,
             high = in(reg) high,
             out("v0") _, out("v1") _,

@@ -8,6 +8,7 @@ pub(crate) use super::layers::Arranged;
 use crate::arch::lanes::{self, Element, some_bytes, some_halves};
 use crate::float::products::{self, Pixels, rows_fit};
 use crate::float::{Weight, unary};
+use crate::lines::of_equal_length;
 use crate::portable::Window;
 use core::arch::x86_64::{
     __m256, _CMP_GT_OQ, _CMP_LT_OQ, _mm_cvtsi64_si128, _mm_loadl_epi64, _mm_loadu_si128, _mm_set_epi64x,
@@ -499,8 +500,7 @@ pub(crate) fn silus(input: &[f32], output: &mut [f32]) {
 /// The processor has AVX2.
 #[target_feature(enable = "avx2,f16c")]
 unsafe fn silus_avx2(input: &[f32], output: &mut [f32]) {
-    let count = input.len().min(output.len());
-    let (Some(input), Some(output)) = (input.get(..count), output.get_mut(..count)) else { return };
+    let (input, output) = of_equal_length(input, output);
     let ((eights, rest), (outputs, others)) = (input.as_chunks::<8>(), output.as_chunks_mut::<8>());
     for (x, output) in eights.iter().zip(outputs) {
         // SAFETY: there are eight, and room for as many.
